@@ -1,0 +1,1 @@
+"""Running, checking and breaking the platform: the demo, the proofs and the planted faults."""

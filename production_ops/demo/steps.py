@@ -1,0 +1,114 @@
+"""Steps with dependencies, run side by side where they can be, with live progress.
+
+`graphlib` orders the steps and a thread pool of subprocesses runs them: a workflow engine would be a server to start
+(Airflow is the platform's one), and the demo must not need one.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from shared_utils.errors import PlatformError
+
+_LOG_LINES = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: what it is called, what it runs, and which steps come before it.
+
+    `run` is a command line (a subprocess with its own log) or a function of no arguments.
+    """
+
+    name: str
+    run: Sequence[str] | Callable[[], None]
+    after: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Timeline:
+    """When each step started and ended, in seconds since the first one."""
+
+    started: dict[str, float] = field(default_factory=dict)
+    ended: dict[str, float] = field(default_factory=dict)
+
+    def seconds(self, name: str) -> float:
+        """How long a finished step took."""
+        return self.ended[name] - self.started[name]
+
+
+class StepFailedError(PlatformError):
+    """A step ended with an error; the message carries the end of its log."""
+
+
+def run_steps(
+    steps: Sequence[Step], *, logs: Path, environment: Mapping[str, str], console: Console, workers: int = 2
+) -> Timeline:
+    """Run every step after those it names; at most `workers` at a time.
+
+    Raises:
+        StepFailedError: a step failed. Steps under way are waited for, no further one is started.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    by_name = {step.name: step for step in steps}
+    order = TopologicalSorter({step.name: step.after for step in steps})
+    order.prepare()
+    timeline, origin = Timeline(), time.monotonic()
+
+    def work(step: Step) -> None:
+        timeline.started[step.name] = time.monotonic() - origin
+        _run(step, logs, environment)
+        timeline.ended[step.name] = time.monotonic() - origin
+
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        Live(_progress(steps, timeline, origin), console=console, refresh_per_second=4, transient=True) as live,
+    ):
+        running: dict[Future[None], str] = {}
+        while order.is_active():
+            running |= {pool.submit(work, by_name[name]): name for name in order.get_ready()}
+            done, _ = wait(running, timeout=0.25, return_when=FIRST_COMPLETED)
+            live.update(_progress(steps, timeline, origin))
+            for future in done:
+                name = running.pop(future)
+                future.result()
+                order.done(name)
+                live.console.print(f"  [green]✓[/] {name} [dim]{timeline.seconds(name):.1f} s[/]")
+    return timeline
+
+
+def _run(step: Step, logs: Path, environment: Mapping[str, str]) -> None:
+    if callable(step.run):
+        step.run()
+        return
+    log = logs / f"{step.name.replace(' ', '_')}.log"
+    with log.open("wb") as sink:
+        ended = subprocess.run(  # noqa: S603 (command lines of this package)
+            list(step.run), stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=dict(environment), check=False
+        )
+    if ended.returncode:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+        raise StepFailedError(
+            f"Step '{step.name}' ended with exit code {ended.returncode}:\n{tail}\n", f"Read {log} for the whole story."
+        )
+
+
+def _progress(steps: Sequence[Step], timeline: Timeline, origin: float) -> RenderableType:
+    now = time.monotonic() - origin
+    grid = Table.grid(padding=(0, 1))
+    for step in steps:
+        if step.name in timeline.started and step.name not in timeline.ended:
+            grid.add_row(Spinner("dots"), step.name, Text(f"{now - timeline.started[step.name]:.0f} s", style="dim"))
+    return Group(grid, Text(f"  {len(timeline.ended)} of {len(steps)} steps, {now:.0f} s", style="dim"))

@@ -1,0 +1,1 @@
+"""Checks that recompute what the platform claims, each independent of the code that it checks."""

@@ -1,0 +1,143 @@
+"""One frozen `Settings` for every process.
+
+Order: arguments > environment (`SHOP_GROUP__NAME`) > `config/<env>.env` > `config/default_config.yaml`.
+Reading `os.environ` anywhere else is a lint error.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from shared_utils.errors import ConfigurationError
+
+REPO_ROOT = Path(__file__).resolve().parent.parent
+PLACEHOLDER_SECRET = "dev-only-placeholder-secret-change-me"  # noqa: S105 (refused outside dev and test)
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CalendarSettings(_Group):
+    """Where the data's year lies in time. `live_end` is a Monday; empty means the last Monday before today."""
+
+    live_weeks: int = Field(default=2, ge=1, le=12)
+    live_end: date | None = None
+    seed: int = 20170101
+
+
+class KafkaSettings(_Group):
+    bootstrap_servers: str = "127.0.0.1:9092"
+    delivery_timeout_ms: int = Field(default=10_000, ge=1_000)
+    spool_dir: Path = Path("build/run/spool")
+
+
+class LakeSettings(_Group):
+    root: Path = Path("build/run/lake")
+    allowed_lateness_seconds: int = Field(default=7_200, ge=0)
+    max_reject_ratio: float = Field(default=0.2, ge=0, le=1)
+
+
+class EngineSettings(_Group):
+    """The batch engine: Sail (embedded) or Apache Spark, both behind Spark Connect."""
+
+    kind: Literal["sail", "spark"] = "sail"
+    remote: str = "sc://127.0.0.1:50051"
+
+
+class RedisSettings(_Group):
+    url: str = "redis://127.0.0.1:6379/0"
+    timeout_ms: int = Field(default=30, ge=1)
+
+
+class MlflowSettings(_Group):
+    tracking_uri: str = "sqlite:///build/run/mlflow/mlflow.db"
+    artifact_root: Path = Path("build/run/mlflow/artifacts")
+    recommender_name: str = "recommender"
+
+
+class ServingSettings(_Group):
+    host: str = "127.0.0.1"
+    port: int = 8000
+    budget_ms: int = Field(default=150, ge=10)
+    model_cache_dir: Path = Path("build/run/model_cache")
+    alias_poll_seconds: float = Field(default=2.0, gt=0)
+    fixed_now: datetime | None = None
+
+
+class AuthSettings(_Group):
+    secret: SecretStr = SecretStr(PLACEHOLDER_SECRET)
+    issuer: str = "shop-data-platform"
+    audience: str = "shop-inference"
+
+
+class Settings(BaseSettings):
+    """All settings of the platform, frozen. Raises `ConfigurationError` through `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SHOP_", env_nested_delimiter="__", frozen=True, extra="forbid", nested_model_default_partial_update=True
+    )
+
+    env: Literal["dev", "test", "staging", "prod"] = "dev"
+    run_dir: Path = Path("build/run")
+    log_json: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    calendar: CalendarSettings = CalendarSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    lake: LakeSettings = LakeSettings()
+    engine: EngineSettings = EngineSettings()
+    redis: RedisSettings = RedisSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+    serving: ServingSettings = ServingSettings()
+    auth: AuthSettings = AuthSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        defaults = YamlConfigSettingsSource(settings_cls, yaml_file=REPO_ROOT / "config" / "default_config.yaml")
+        return init_settings, env_settings, dotenv_settings, defaults
+
+
+@lru_cache(maxsize=1)
+def load_settings() -> Settings:
+    """The process's settings, read once.
+
+    Raises:
+        ConfigurationError: a value is malformed, or a placeholder secret would be used outside dev and test.
+    """
+    env = os.environ.get("SHOP_ENV", "dev")
+    try:
+        settings = Settings(_env_file=REPO_ROOT / "config" / f"{env}.env")  # type: ignore[call-arg]
+    except ValidationError as exc:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
+        raise ConfigurationError(
+            f"The settings are not valid ({faults}).", f"Correct config/{env}.env or the SHOP_ environment variables."
+        ) from exc
+    if settings.env not in ("dev", "test") and settings.auth.secret.get_secret_value() == PLACEHOLDER_SECRET:
+        raise ConfigurationError(
+            f"The placeholder token secret may not be used in '{settings.env}'.", "Set SHOP_AUTH__SECRET."
+        )
+    return settings
+
+
+def process_environment() -> dict[str, str]:
+    """A copy of this process's environment, for the commands that it starts."""
+    return dict(os.environ)
