@@ -1,0 +1,1 @@
+"""Writers of the generated types, one target a module."""

@@ -1,0 +1,31 @@
+"""Layout of generated Python text: lines stay under the repository's limit, and equal input gives equal bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+Entry = tuple[str, list[str]]
+
+_MAX_CHARS: Final = 120 - 10  # indent and quotes
+
+
+def mapping_of_texts(name: str, entries: Iterable[Entry]) -> str:
+    """A constant mapping of texts: each entry's pieces joined by `, `, over as many lines as they need."""
+    lines = [f"{name}: Final[Mapping[str, str]] = {{"]
+    for key, pieces in entries:
+        lines += [f'    "{key}": (', *(f'        "{text}"' for text in _chunks(", ".join(pieces))), "    ),"]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _chunks(text: str) -> list[str]:
+    """`text` whole if it fits on a line (the formatter would join it), else cut after commas."""
+    if len(text) <= _MAX_CHARS:
+        return [text]
+    parts = [""]
+    for column in text.split(", "):
+        if len(parts[-1]) + len(column) > _MAX_CHARS:
+            parts.append("")
+        parts[-1] += column + ", "
+    parts[-1] = parts[-1].removesuffix(", ")
+    return parts

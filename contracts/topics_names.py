@@ -1,0 +1,26 @@
+"""Typed names of the topics. A job holds no topic string of its own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CLICK: Final = "shop.click.v1"
+TRANSACTION: Final = "shop.transaction.v1"
+PAYMENT: Final = "shop.payment.v1"
+INVENTORY: Final = "shop.inventory.v1"
+RECOMMENDATION_DECISION: Final = "decisions.recommendation.v1"
+
+SHOP_TOPICS: Final = (CLICK, TRANSACTION, PAYMENT, INVENTORY)
+EVENT_TOPICS: Final = (*SHOP_TOPICS, RECOMMENDATION_DECISION)
+
+_DLQ_SUFFIX: Final = ".dlq"
+
+
+def dlq_name(topic: str) -> str:
+    """The topic that takes the refused values of `topic`."""
+    return topic + _DLQ_SUFFIX
+
+
+def is_dlq(topic: str) -> bool:
+    """Whether `topic` takes refused values."""
+    return topic.endswith(_DLQ_SUFFIX)

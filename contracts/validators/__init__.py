@@ -1,0 +1,1 @@
+"""Validators of events against their contracts."""

@@ -1,0 +1,30 @@
+"""Importing the validator pulls in no engine, broker or web framework, and no pydantic."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from contracts.registry import CONTRACTS_DIR
+
+HEAVY = ("pyspark", "confluent_kafka", "pandas", "numpy", "pyarrow", "fastapi", "mlflow", "feast", "redis")
+SCRIPT = "import sys, importlib; importlib.import_module(sys.argv[1]); print(' '.join(sys.modules))"
+
+
+@pytest.mark.parametrize(
+    ("module", "banned"),
+    [
+        ("contracts.validators.validate_kafka_event", (*HEAVY, "pydantic", "rich")),
+        ("contracts.generated.spark_schemas", (*HEAVY, "pydantic", "rich")),
+        ("contracts.generated.models", HEAVY),
+    ],
+)
+def test_import_stays_light(module: str, banned: tuple[str, ...]) -> None:
+    command = [sys.executable, "-c", SCRIPT, module]
+    loaded = subprocess.run(
+        command, cwd=CONTRACTS_DIR.parent, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert module in loaded
+    assert not set(banned) & set(loaded)
