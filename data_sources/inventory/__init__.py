@@ -1,0 +1,1 @@
+"""Stock counts, aggregated sales and deliveries."""

@@ -1,0 +1,1 @@
+"""Payment attempts for each live basket."""

@@ -1,0 +1,1 @@
+"""The POS archive (history, by files) and the POS replay (live transactions)."""

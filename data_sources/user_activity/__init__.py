@@ -1,0 +1,1 @@
+"""Click sessions around each live basket, and browse-only sessions."""
