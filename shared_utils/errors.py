@@ -31,28 +31,42 @@ class PlatformError(Exception):
 
 
 class ConfigurationError(PlatformError):
+    """A setting is missing, malformed or unsafe for the environment."""
+
     exit_code = 2
 
 
 class ContractError(PlatformError):
+    """An event or a schema breaks its contract."""
+
     exit_code = 3
 
 
 class DependencyError(PlatformError):
+    """A broker, store or registry does not answer in time."""
+
     exit_code = 4
 
 
 class DataError(PlatformError):
+    """A table or a file is not what its catalogue entry says."""
+
     exit_code = 5
 
 
 class RejectRatioError(DataError):
+    """A job refused more rows than its limit allows."""
+
     exit_code = 6
 
 
 class CheckpointError(PlatformError):
+    """A stream's checkpoint is truncated or does not fit its table."""
+
     exit_code = 7
 
 
 class ProofFailedError(PlatformError):
+    """A proof found a difference."""
+
     exit_code = 8

@@ -39,15 +39,24 @@ class CalendarSettings(_Group):
 
 
 class KafkaSettings(_Group):
+    """The broker. `delivery_timeout_ms` outlives a restart of it (about 10 s on a busy machine)."""
+
     bootstrap_servers: str = "127.0.0.1:9092"
-    delivery_timeout_ms: int = Field(default=10_000, ge=1_000)
+    delivery_timeout_ms: int = Field(default=30_000, ge=1_000)
     spool_dir: Path = Path("build/run/spool")
 
 
 class LakeSettings(_Group):
+    """The lake and the rules of its roads. Below `reject_ratio_min_rows` rows a batch says nothing on its producer.
+
+    Event ids are promised unique within `id_horizon_days` of event time.
+    """
+
     root: Path = Path("build/run/lake")
     allowed_lateness_seconds: int = Field(default=7_200, ge=0)
     max_reject_ratio: float = Field(default=0.2, ge=0, le=1)
+    reject_ratio_min_rows: int = Field(default=100, ge=1)
+    id_horizon_days: int = Field(default=30, ge=1)
 
 
 class EngineSettings(_Group):
@@ -58,26 +67,37 @@ class EngineSettings(_Group):
 
 
 class RedisSettings(_Group):
+    """The online store; the timeout bounds every hot-path call."""
+
     url: str = "redis://127.0.0.1:6379/0"
     timeout_ms: int = Field(default=30, ge=1)
 
 
 class MlflowSettings(_Group):
+    """Tracking and registry; a relative SQLite path hangs on the repository."""
+
     tracking_uri: str = "sqlite:///build/run/mlflow/mlflow.db"
     artifact_root: Path = Path("build/run/mlflow/artifacts")
     recommender_name: str = "recommender"
 
 
 class ServingSettings(_Group):
+    """The inference API. `fixed_now` replays a past moment; empty means the wall clock."""
+
     host: str = "127.0.0.1"
     port: int = 8000
     budget_ms: int = Field(default=150, ge=10)
     model_cache_dir: Path = Path("build/run/model_cache")
     alias_poll_seconds: float = Field(default=2.0, gt=0)
+    store_poll_seconds: float = Field(default=2.0, gt=0)
+    max_feature_age_seconds: float = Field(default=172_800, gt=0)
+    workers: int = Field(default=8, ge=1, le=64)
     fixed_now: datetime | None = None
 
 
 class AuthSettings(_Group):
+    """How bearer tokens are signed and what they must claim."""
+
     secret: SecretStr = SecretStr(PLACEHOLDER_SECRET)
     issuer: str = "shop-data-platform"
     audience: str = "shop-inference"
@@ -87,7 +107,11 @@ class Settings(BaseSettings):
     """All settings of the platform, frozen. Raises `ConfigurationError` through `load_settings`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SHOP_", env_nested_delimiter="__", frozen=True, extra="forbid", nested_model_default_partial_update=True
+        env_prefix="SHOP_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
     )
 
     env: Literal["dev", "test", "staging", "prod"] = "dev"
@@ -112,6 +136,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the environment's file, then the defaults."""
         defaults = YamlConfigSettingsSource(settings_cls, yaml_file=REPO_ROOT / "config" / "default_config.yaml")
         return init_settings, env_settings, dotenv_settings, defaults
 
@@ -125,7 +150,7 @@ def load_settings() -> Settings:
     """
     env = os.environ.get("SHOP_ENV", "dev")
     try:
-        settings = Settings(_env_file=REPO_ROOT / "config" / f"{env}.env")  # type: ignore[call-arg]
+        settings = Settings(_env_file=REPO_ROOT / "config" / f"{env}.env")
     except ValidationError as exc:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
         raise ConfigurationError(

@@ -1,0 +1,121 @@
+# The platform's verbs. Each one does its own set-up first; finished steps are skipped.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+export UV_PYTHON_DOWNLOADS := never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+BOOT := .venvs/bootstrap
+PLATFORM := .venvs/platform
+SPARK := .venvs/spark
+UV := $(BOOT)/bin/uv
+PY := $(PLATFORM)/bin/python
+# Recursive on purpose: asked for only where an environment is made.
+FIND_PYTHON = $$(deployment/local/find_python.sh)
+COPY_JARS := org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DincludeScope=runtime
+
+ARGS ?=
+KEEP ?=
+
+.PHONY: help
+help: ## show these verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(PLATFORM)/.done $(SPARK)/.done build/jars/kafka/.done build/jars/spark/.done ## everything that the other verbs need: environments from locks, engine jars
+
+.PHONY: demo
+demo: setup ## a year of shopping becomes a served recommendation, with a verdict (KEEP=1 leaves it running)
+	@$(PY) -m production_ops.demo $(if $(KEEP),--keep) $(ARGS)
+
+.PHONY: prove
+prove: setup ## plant one fault at a time and show the proof going red
+	@$(PY) -m production_ops.prove $(ARGS)
+
+.PHONY: test
+test: setup ## all tests (ARGS="-k kafka" chooses)
+	@$(PY) -m pytest tests $(ARGS)
+
+.PHONY: test-unit
+test-unit: setup ## the tests that start no process
+	@$(PY) -m pytest tests/unit -m "not kafka and not spark and not integration" $(ARGS)
+
+.PHONY: check
+check: setup ## format, lint, types, import order, generated code, published contracts
+	@$(PLATFORM)/bin/ruff format --check .
+	@$(PLATFORM)/bin/ruff check .
+	@$(PLATFORM)/bin/mypy
+	@$(PLATFORM)/bin/lint-imports
+	@$(PY) -m contracts.generate --check
+	@$(PY) -m contracts.check_published
+
+.PHONY: bench
+bench: setup ## both engines over the whole year, compared row by row
+	@$(PY) -m production_ops.bench $(ARGS)
+
+.PHONY: doctor
+doctor: ## what this machine has, what is wrong with it, and what to do
+	@deployment/local/ensure_system.sh --check || test -x $(PY)
+	@if test -x $(PY); then $(PY) -m shared_utils.doctor; else echo "The environments are not made yet: run make setup"; exit 1; fi
+
+.PHONY: up
+up: setup ## start kafka, redis and sail on free ports until Ctrl-C
+	@$(PY) -m shared_utils.local_stack up kafka redis sail
+
+.PHONY: down
+down: ## stop what a KEEP=1 left running
+	@test ! -x $(PY) || $(PY) -m shared_utils.local_stack down
+
+.PHONY: lock
+lock: $(BOOT)/.done ## resolve the dependencies anew into requirements/*.txt
+	$(UV) pip compile requirements/bootstrap.in --universal --generate-hashes --no-header --python-version 3.11 -q -o requirements/bootstrap.txt
+	$(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q --group core --group lake --group ml --group serving --group dev -o requirements/platform.txt
+	$(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q --group core --group spark -o requirements/spark.txt
+
+.PHONY: clean
+clean: down ## delete run data, caches and reports; keep environments and jars
+	rm -rf build/run build/demo build/test .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -path ./.venvs -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- set-up: each step's stamp is newer than all that the step depends on ---
+
+$(BOOT)/.done: requirements/bootstrap.txt deployment/local/ensure_system.sh deployment/local/find_python.sh
+	@deployment/local/ensure_system.sh
+	@echo "setup: $(BOOT)"
+	@rm -rf $(BOOT)
+	@$(FIND_PYTHON) -m venv $(BOOT)
+	@$(BOOT)/bin/python -m pip install -q --require-hashes --only-binary :all: -r requirements/bootstrap.txt
+	@touch $@
+
+# The repository itself goes in as editable, so that `python -m layer.module` works from any folder. Its build backend
+# is the one that bootstrap.txt pins.
+define make_environment
+	@echo "setup: $(@D) from $< (minutes the first time)"
+	@test -x $(@D)/bin/python || $(UV) venv -q --clear --python $(BOOT)/bin/python $(@D)
+	@quiet=-q; test -t 2 && quiet=; $(UV) pip sync $$quiet --python $(@D)/bin/python --require-hashes $<
+	@$(UV) pip install -q --python $(@D)/bin/python --no-deps --build-constraints requirements/bootstrap.txt -e .
+	@touch $@
+endef
+
+$(PLATFORM)/.done: requirements/platform.txt pyproject.toml $(BOOT)/.done
+	$(make_environment)
+
+$(SPARK)/.done: requirements/spark.txt pyproject.toml $(BOOT)/.done
+	$(make_environment)
+
+# Into a new folder, then into place: a broken download leaves the old jars, and no old jar stays beside a new one.
+define copy_jars
+	@echo "setup: $(@D) from $<"
+	@rm -rf $(@D).new && mkdir -p $(@D).new
+	@mvn -q -B -Dstyle.color=never -f $< $(COPY_JARS) -DoutputDirectory=$(CURDIR)/$(@D).new
+	@touch $(@D).new/.done
+	@rm -rf $(@D) && mv $(@D).new $(@D)
+endef
+
+build/jars/kafka/.done: ingestion_layer/kafka/pom.xml | $(BOOT)/.done
+	$(copy_jars)
+
+build/jars/spark/.done: stream_processing/spark_streaming/pom.xml | $(BOOT)/.done
+	$(copy_jars)

@@ -1,0 +1,1 @@
+"""The road in: the broker, its topics, and the tools that send and send again."""

@@ -1,0 +1,159 @@
+"""Send the live weeks to Kafka: every line of the spool files in `--live`, in the order of arrival.
+
+Reads: `DIR/*.ndjson` as data_sources wrote them. Writes: the topics that the lines name.
+When the broker fails, the next run goes on where this one ended; what was undelivered goes first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from shared_utils.cli import run_main
+from shared_utils.errors import DataError, DependencyError
+from shared_utils.kafka_helpers import Producer
+from shared_utils.records import Record, from_line
+from shared_utils.settings import KafkaSettings, load_settings
+
+_NAME = "replay-live"
+_AT_MAX_SPEED = 0.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Send the spool and print how many records went to each topic."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--live", type=Path, required=True, help="folder with the spool files (*.ndjson)")
+    parser.add_argument(
+        "--speed", type=_speed, default=_AT_MAX_SPEED, help="max, or how many seconds of the replay pass in one second"
+    )
+    args = parser.parse_args(argv)
+    console = Console()
+    bar = Progress(
+        TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True
+    )
+    with bar:
+        task = bar.add_task("send", total=count_lines(args.live))
+        sent = replay(args.live, load_settings().kafka, speed=args.speed, on_sent=lambda: bar.advance(task))
+    console.print(_table(sent))
+    return 0
+
+
+def replay(
+    live: Path, settings: KafkaSettings, *, speed: float = _AT_MAX_SPEED, on_sent: Callable[[], None] = lambda: None
+) -> Counter[str]:
+    """Send every record that an earlier, failed run has not handed over; the number sent by topic.
+
+    Raises:
+        DependencyError: the broker did not take the records; run again to go on.
+        DataError: there is no spool, or a line of it is damaged.
+    """
+    position = Position(settings.spool_dir / f"{_NAME}.position.json", live)
+    start = position.read()
+    sent: Counter[str] = Counter()
+    handed = 0
+    try:
+        with Producer(settings, _NAME) as producer:
+            for record in paced(records(live), speed):
+                handed += 1
+                if handed > start:
+                    producer.send(record)
+                    sent[record.topic] += 1
+                on_sent()
+    except DependencyError:
+        position.write(max(handed, start))  # all of these are delivered or kept by the producer
+        raise
+    position.clear()
+    return sent
+
+
+class Position:
+    """How many records of a spool folder a failed run had handed to its producer."""
+
+    def __init__(self, path: Path, live: Path) -> None:
+        self._path = path
+        self._live = str(live.resolve())
+
+    def read(self) -> int:
+        """The count, 0 when no run on this folder has failed."""
+        if not self._path.exists():
+            return 0
+        kept = json.loads(self._path.read_text(encoding="utf-8"))
+        return int(kept["handed"]) if kept["live"] == self._live else 0
+
+    def write(self, handed: int) -> None:
+        """Remember the count."""
+        self._path.write_text(json.dumps({"live": self._live, "handed": handed}), encoding="utf-8")
+
+    def clear(self) -> None:
+        """Forget it: everything was delivered."""
+        self._path.unlink(missing_ok=True)
+
+
+def records(live: Path) -> Iterator[Record]:
+    """All records of a spool folder, merged by arrival time."""
+    return heapq.merge(*(_read(path) for path in _files(live)), key=lambda record: record.timestamp_ms or 0)
+
+
+def count_lines(live: Path) -> int:
+    """The number of records in a spool folder."""
+    total = 0
+    for path in _files(live):
+        with path.open("rb") as stream:
+            total += sum(1 for _ in stream)
+    return total
+
+
+def paced(stream: Iterator[Record], speed: float, clock: Callable[[], float] = time.monotonic) -> Iterator[Record]:
+    """The same records, each held back until its arrival time is due at `speed`; 0 holds nothing back."""
+    began: tuple[float, int] | None = None
+    for record in stream:
+        if speed and record.timestamp_ms is not None:
+            began = began or (clock(), record.timestamp_ms)
+            due = began[0] + (record.timestamp_ms - began[1]) / 1000 / speed
+            time.sleep(max(0.0, due - clock()))
+        yield record
+
+
+def _files(live: Path) -> list[Path]:
+    files = sorted(live.glob("*.ndjson"))
+    if not files:
+        raise DataError(
+            f"There is no spool file (*.ndjson) in {live}.", "Write it: python -m data_sources.replay --help."
+        )
+    return files
+
+
+def _read(path: Path) -> Iterator[Record]:
+    with path.open("rb") as stream:
+        yield from map(from_line, stream)
+
+
+def _speed(text: str) -> float:
+    if text == "max":
+        return _AT_MAX_SPEED
+    value = float(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError("a speed is max or a number above 0")
+    return value
+
+
+def _table(sent: Counter[str]) -> Table:
+    table = Table(title="Sent", show_footer=True)
+    table.add_column("topic", footer="all")
+    table.add_column("records", justify="right", footer=f"{sent.total():,}")
+    for topic, count in sorted(sent.items()):
+        table.add_row(topic, f"{count:,}")
+    return table
+
+
+if __name__ == "__main__":
+    run_main(main)

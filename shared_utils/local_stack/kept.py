@@ -1,0 +1,85 @@
+"""A stack that was left running: a record in its run folder, by which another process stops exactly those processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared_utils.errors import DataError, DependencyError
+from shared_utils.local_stack import procfs
+from shared_utils.local_stack.managed import ManagedProcess
+
+_FILE = "stack.json"
+_GRACE_SECONDS = 15.0
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class KeptProcess:
+    """A process that was left running. `ticks` (its start) tells it from a later process with the same pid."""
+
+    name: str
+    pid: int
+    ticks: int
+    address: str
+
+    def alive(self) -> bool:
+        """Whether this very process still runs."""
+        return procfs.start_ticks(self.pid) == self.ticks
+
+
+def write(run_dir: Path, processes: Iterable[ManagedProcess], env: Mapping[str, str]) -> Path:
+    """Record what runs now and the settings of its clients."""
+    entries = [
+        {"name": process.name, "pid": pid, "ticks": procfs.start_ticks(pid), "address": process.address}
+        for process in processes
+        if (pid := process.pid) is not None
+    ]
+    path = run_dir / _FILE
+    path.write_text(json.dumps({"processes": entries, "env": dict(env)}, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def read(run_dir: Path) -> list[KeptProcess]:
+    """What was left running there, in starting order; nothing when there is no record.
+
+    Raises:
+        DataError: the record is damaged.
+    """
+    path = run_dir / _FILE
+    if not path.exists():
+        return []
+    try:
+        return [KeptProcess(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))["processes"]]
+    except (ValueError, KeyError, TypeError) as exc:
+        raise DataError(f"{path} is damaged ({exc!r}).", "Stop the processes by hand and delete it.") from exc
+
+
+def stop(run_dir: Path) -> list[str]:
+    """Stop what was left running; the names of those that still ran.
+
+    Raises:
+        DependencyError: a process survives.
+    """
+    running = [process for process in reversed(read(run_dir)) if process.alive()]
+    for number, grace in ((signal.SIGCONT, 0.0), (signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, _GRACE_SECONDS)):
+        for process in running:
+            if process.alive():
+                os.killpg(process.pid, number)
+        _wait(running, grace)
+    survivors = [process.name for process in running if procfs.group_members(process.pid)]
+    if survivors:
+        raise DependencyError(f"{', '.join(survivors)} survive SIGKILL.", "See `ps` and dmesg.")
+    (run_dir / _FILE).unlink(missing_ok=True)
+    return [process.name for process in running]
+
+
+def _wait(processes: Iterable[KeptProcess], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while any(process.alive() for process in processes) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)

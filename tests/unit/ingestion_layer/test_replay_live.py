@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ingestion_layer.kafka import replay_live
+from ingestion_layer.kafka.replay_live import Position
+from shared_utils.errors import DataError
+from shared_utils.records import Record, to_line
+
+
+def write(path: Path, *records: Record) -> None:
+    path.write_text("".join(to_line(record) + "\n" for record in records))
+
+
+def at(topic: str, timestamp_ms: int) -> Record:
+    return Record(topic, b"1", b"{}", timestamp_ms)
+
+
+def test_files_are_merged_by_arrival(tmp_path: Path) -> None:
+    write(tmp_path / "a.ndjson", at("a", 1), at("a", 4))
+    write(tmp_path / "b.ndjson", at("b", 2), at("b", 3))
+
+    assert [record.topic for record in replay_live.records(tmp_path)] == ["a", "b", "b", "a"]
+    assert replay_live.count_lines(tmp_path) == 4
+
+
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no spool file"):
+        replay_live.records(tmp_path)
+
+
+def test_the_pace_follows_the_arrival_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    stream = [at("a", 0), at("a", 6_000), at("a", 9_000)]
+
+    assert list(replay_live.paced(iter(stream), 3.0, clock=lambda: 100.0)) == stream
+    assert waits == [0.0, 2.0, 3.0]
+
+
+def test_at_full_speed_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("waited"))
+
+    assert len(list(replay_live.paced(iter([at("a", 0), at("a", 10**9)]), 0.0))) == 2
+
+
+def test_the_position_holds_for_one_folder_alone(tmp_path: Path) -> None:
+    path = tmp_path / "position.json"
+    Position(path, tmp_path / "one").write(7)
+
+    assert Position(path, tmp_path / "one").read() == 7
+    assert Position(path, tmp_path / "two").read() == 0
+    Position(path, tmp_path / "one").clear()
+    assert Position(path, tmp_path / "one").read() == 0
