@@ -96,7 +96,12 @@ def _run(step: Step, logs: Path, environment: Mapping[str, str]) -> None:
     log = logs / f"{step.name.replace(' ', '_')}.log"
     with log.open("wb") as sink:
         ended = subprocess.run(  # noqa: S603 (command lines of this package)
-            list(step.run), stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=dict(environment), check=False
+            list(step.run),
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=dict(environment),
+            check=False,
         )
     if ended.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])

@@ -60,7 +60,12 @@ def print_verdict(results: Sequence[ProofResult], console: Console) -> None:
 
 
 def write_page(
-    path: Path, *, facts: Mapping[str, str], results: Sequence[ProofResult], sections: Sequence[Section], plots: Sequence[Plot]
+    path: Path,
+    *,
+    facts: Mapping[str, str],
+    results: Sequence[ProofResult],
+    sections: Sequence[Section],
+    plots: Sequence[Plot],
 ) -> None:
     """Write the self-contained page: verdict, plots, tables; no script, no outside file."""
     passed = sum(result.passed for result in results)
@@ -73,7 +78,12 @@ def write_page(
     body = [
         f"<h1>{passed} of {len(results)} proofs hold</h1><p>{lead}</p>",
         _table(verdict),
-        *(f"<p class=FAIL>{html.escape(r.name)}: {html.escape(f)}</p>" for r in results if not r.passed for f in r.findings),
+        *(
+            f"<p class=FAIL>{html.escape(r.name)}: {html.escape(f)}</p>"
+            for r in results
+            if not r.passed
+            for f in r.findings
+        ),
         "<h2>What it looks like</h2><div class=plots>",
         *(f"<figure>{plot.svg}<figcaption>{html.escape(plot.caption)}</figcaption></figure>" for plot in plots),
         "</div>",
@@ -89,7 +99,9 @@ def write_page(
 def _table(section: Section) -> str:
     head = "".join(f"<th>{html.escape(name)}</th>" for name in section.heads)
     rows = "".join(
-        "<tr>" + "".join(f"<td class='{cell if cell in ('PASS', 'FAIL') else ''}'>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+        "<tr>"
+        + "".join(f"<td class='{cell if cell in ('PASS', 'FAIL') else ''}'>{html.escape(cell)}</td>" for cell in row)
+        + "</tr>"
         for row in section.rows
     )
     return f"<h2>{html.escape(section.title)}</h2><div class=wide><table><tr>{head}</tr>{rows}</table></div>"

@@ -22,7 +22,7 @@ ENDS = ("silver", "quarantine", "late", "duplicate")
 _SHOWN = 5
 _SILVER = {
     "shop.click.v1": catalog.SILVER_CLICK,
-    "shop.transaction.v1": catalog.SILVER_TRANSACTION_LINE,
+    "shop.transaction.v1": catalog.TRANSACTION_LINE,
     "shop.payment.v1": catalog.SILVER_PAYMENT,
     "shop.inventory.v1": catalog.SILVER_INVENTORY,
 }
@@ -53,7 +53,9 @@ def balance(lake_root: Path, produced: Iterable[Produced], fates: pa.Table) -> P
         con.execute(_JOIN)
         findings = [finding for query in _DIFFERENCES for finding in _findings(con, query)]
         counts: dict[str, int] = {
-            name: int(n) for name, n in con.execute("SELECT actual, count(*) FROM joined GROUP BY actual").fetchall() if name
+            name: int(n)
+            for name, n in con.execute("SELECT actual, count(*) FROM joined GROUP BY actual").fetchall()
+            if name
         }
         sent = _count(con, "SELECT count(*) FROM fates")
         differences = sum(_count(con, f"SELECT count(*) FROM ({query.sql})") for query in _DIFFERENCES)  # noqa: S608
@@ -95,9 +97,7 @@ _DIFFERENCES: Sequence[_Difference] = (
                   e.fate AS ended, NULL AS actual
            FROM ended e ANTI JOIN produced p ON e.topic = p.topic AND e.partition = p.partition AND e.offset = p.offset""",
     ),
-    _Difference(
-        "produced twice", "SELECT spool_id, topic FROM produced GROUP BY spool_id, topic HAVING count(*) > 1"
-    ),
+    _Difference("produced twice", "SELECT spool_id, topic FROM produced GROUP BY spool_id, topic HAVING count(*) > 1"),
 )
 
 
@@ -131,7 +131,7 @@ def _ended(lake_root: Path) -> pa.Table:
         parts: list[pa.Table] = []
         for topic, table in _SILVER.items():
             con.register("rows", _columns(table.path(lake_root), _silver_columns(table)))
-            parts.append(con.execute(_SILVER_ENDS[table is catalog.SILVER_TRANSACTION_LINE], [topic]).to_arrow_table())
+            parts.append(con.execute(_SILVER_ENDS[table is catalog.TRANSACTION_LINE], [topic]).to_arrow_table())
         for table, fate in (
             (catalog.QUARANTINE, "'quarantine:' || reason"),
             (catalog.LATE_EVENT, "'late'"),
@@ -141,7 +141,7 @@ def _ended(lake_root: Path) -> pa.Table:
             con.register("rows", _columns(table.path(lake_root), columns))
             parts.append(
                 con.execute(
-                    f"SELECT topic, partition::INTEGER AS partition, \"offset\", {fate} AS fate FROM rows "  # noqa: S608
+                    f'SELECT topic, partition::INTEGER AS partition, "offset", {fate} AS fate FROM rows '  # noqa: S608
                     "WHERE partition >= 0"
                 ).to_arrow_table()
             )
@@ -160,9 +160,9 @@ _SILVER_ENDS[True] = f'SELECT topic, partition, "offset", fate FROM ({_SILVER_EN
 
 
 def _silver_columns(table: catalog.Table) -> list[str]:
-    line = ["line_number"] if table is catalog.SILVER_TRANSACTION_LINE else []
+    line = ["line_number"] if table is catalog.TRANSACTION_LINE else []
     return ["kafka_partition", "kafka_offset", *line]
 
 
-def _columns(path: Path, columns: list[str]) -> pa.Table:
-    return DeltaTable(str(path)).to_pyarrow_table(columns=columns)
+def _columns(path: str, columns: list[str]) -> pa.Table:
+    return DeltaTable(path).to_pyarrow_table(columns=columns)

@@ -1,0 +1,130 @@
+"""The demo's steps, from files and a spool to a filled online store: each one a command that also stands alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from data_sources.calendar import Calendar
+from production_ops.demo.steps import Step
+from shared_utils.environments import platform_python, spark_python
+
+TRAINING_SNAPSHOTS = 13
+"""Mondays with a co-purchase snapshot: ten training weeks before the two live ones, and the day that serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The folders and days of one demo run. `customers` limits the data to so many households (None: all)."""
+
+    run_dir: Path
+    calendar: Calendar
+    customers: int | None = None
+
+    @property
+    def first_day(self) -> date:
+        """The first day of history."""
+        return self.calendar.history_start.date()
+
+    @property
+    def cutoff(self) -> date:
+        """The day that parts training from comparison: where the live weeks begin."""
+        return self.calendar.live_start.date()
+
+    @property
+    def as_of(self) -> date:
+        """The day as of which the store serves: its midnight closes the live weeks."""
+        return self.calendar.live_end.date()
+
+    @property
+    def now(self) -> datetime:
+        """The instant at which the demo serves."""
+        return self.calendar.live_end
+
+    @property
+    def lake(self) -> Path:
+        """The lake's folder."""
+        return self.run_dir / "lake"
+
+    @property
+    def training_report(self) -> Path:
+        """Where the training pipeline writes what it measured."""
+        return self.run_dir / "training" / "report.json"
+
+    def environment(self) -> Mapping[str, str]:
+        """Settings of this world beside the servers' addresses."""
+        return {
+            "SHOP_CALENDAR__LIVE_END": self.as_of.isoformat(),
+            "SHOP_SERVING__FIXED_NOW": self.now.isoformat(),
+            "SHOP_LOG_LEVEL": "WARNING",
+        }
+
+
+def data_steps(world: World) -> list[Step]:
+    """Sources to silver: the archive by the batch road, the live weeks through Kafka by the stream."""
+    limit = () if world.customers is None else ("--limit-customers", str(world.customers))
+    run, next_day = world.run_dir, timedelta(days=1)
+    history = ("--start", str(world.first_day), "--end", str(world.cutoff + next_day))
+    transactions = ("--topic", "shop.transaction.v1")
+    return [
+        _step("POS archive written", "data_sources.pos_logs.write_archive", "--out", run / "archive", *limit),
+        _step("products and promotions loaded", "batch_processing.spark_jobs.load_reference", *history_of(world)),
+        _step("live weeks generated", "data_sources.replay", "--out", run, *limit),
+        _step("topics created", "ingestion_layer.kafka.topics.create_topics"),
+        _step(
+            "archive into bronze", "batch_processing.spark_jobs.load_pos_archive", "--archive", run / "archive", *history,
+            after=("POS archive written",),
+        ),
+        _step(
+            "live weeks sent to Kafka", "ingestion_layer.kafka.replay_live", "--live", run / "live",
+            after=("topics created", "live weeks generated"),
+        ),
+        _step(
+            "history into silver", "batch_processing.spark_jobs.join_bronze_to_silver", *history, *transactions,
+            after=("archive into bronze", "products and promotions loaded"),
+        ),
+        _spark_step(
+            "Kafka into the lake", "stream_processing.spark_streaming.run", "--once", "--report", run / "stream.json",
+            "--topics", "shop.click.v1,shop.transaction.v1,shop.payment.v1,shop.inventory.v1",
+            after=("live weeks sent to Kafka", "history into silver"),
+        ),
+    ]  # fmt: skip
+
+
+def feature_steps(world: World) -> list[Step]:
+    """Silver to a champion and a filled online store. Late rows are repaired first, so that gold is the truth."""
+    days = history_of(world)
+    live = ("--start", str(world.cutoff), "--end", str(world.as_of + timedelta(days=1)))
+    jobs = "batch_processing.spark_jobs"
+    return [
+        _step("late rows repaired", f"{jobs}.join_bronze_to_silver", *live),
+        _step("customer features", f"{jobs}.calculate_churn_features", *days, after=("late rows repaired",)),
+        _step("product views", f"{jobs}.aggregate_product_views", *live, after=("late rows repaired",)),
+        _step(
+            "product and pair features", f"{jobs}.output_to_gold", *days, "--copurchase-weeks", str(TRAINING_SNAPSHOTS),
+            after=("customer features",),
+        ),
+        _step(
+            "features into Redis", "feature_store.materialize", "--as-of", str(world.as_of),
+            after=("product and pair features",),
+        ),
+        _step(
+            "recommender trained", "ml_modeling.training_scripts.run_pipeline", "--cutoff", str(world.cutoff),
+            "--report", world.training_report, after=("features into Redis",),
+        ),
+    ]  # fmt: skip
+
+
+def history_of(world: World) -> tuple[str, ...]:
+    """The interval of every closed day: `--start` and `--end` of the batch jobs."""
+    return ("--start", str(world.first_day), "--end", str(world.as_of))
+
+
+def _step(name: str, module: str, *arguments: str | Path, after: tuple[str, ...] = ()) -> Step:
+    return Step(name, (str(platform_python()), "-m", module, *map(str, arguments)), after)
+
+
+def _spark_step(name: str, module: str, *arguments: str | Path, after: tuple[str, ...] = ()) -> Step:
+    return Step(name, (str(spark_python()), "-m", module, *map(str, arguments)), after)
