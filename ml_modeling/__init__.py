@@ -1,0 +1,1 @@
+"""Models of the platform: training sets, rankers, evaluation."""

@@ -1,0 +1,156 @@
+"""Train the two rankers and keep the better one.
+
+LightGBM `lambdarank` and XGBoost `rank:ndcg` see the same rows; the one with the higher NDCG@10 on held-out households
+wins. Both are deterministic: the same arrays give the same model bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import lightgbm as lgb
+import numpy as np
+import numpy.typing as npt
+import xgboost as xgb
+
+from ml_modeling.core.features import FEATURE_NAMES
+from ml_modeling.core.states import Float32Array, FloatArray, IntArray
+from ml_modeling.core.training_set import TRUTH_GRADE, RankerRows
+
+THREADS = 2
+SEED = 7
+
+
+class ModelKind(StrEnum):
+    """Library that produced a model."""
+
+    LIGHTGBM = "lightgbm"
+    XGBOOST = "xgboost"
+
+
+LIGHTGBM_PARAMETERS: Mapping[str, object] = {
+    "objective": "lambdarank",
+    "lambdarank_truncation_level": 20,
+    "label_gain": list(range(16)),
+    "learning_rate": 0.05,
+    "num_leaves": 31,
+    "min_data_in_leaf": 50,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": THREADS,
+    "seed": SEED,
+    "verbose": -1,
+}
+XGBOOST_PARAMETERS: Mapping[str, object] = {
+    "objective": "rank:ndcg",
+    "lambdarank_pair_method": "topk",
+    "lambdarank_num_pair_per_sample": 16,
+    "ndcg_exp_gain": False,
+    "eta": 0.05,
+    "max_depth": 6,
+    "min_child_weight": 20,
+    "subsample": 0.8,
+    "colsample_bytree": 0.5,
+    "tree_method": "hist",
+    "nthread": THREADS,
+    "seed": SEED,
+    "verbosity": 0,
+}
+ROUNDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedRanker:
+    """A model as its library's own bytes (LightGBM text, XGBoost UBJSON), and its validation NDCG@10."""
+
+    kind: ModelKind
+    content: bytes
+    validation_ndcg: float
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the model bytes; equal for equal training arrays."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def grouped_ndcg(score: FloatArray, label: IntArray, group_size: IntArray, k: int = 10) -> float:
+    """Mean NDCG@k over groups of rows; the ideal counts the group's own positive rows."""
+    group = np.repeat(np.arange(len(group_size)), group_size)
+    start = np.concatenate(([0], np.cumsum(group_size)[:-1]))
+    discount = 1.0 / np.log2(np.arange(2, k + 2))
+
+    def gain(order: IntArray) -> FloatArray:
+        place = np.arange(len(order)) - start[group]
+        top = place < k
+        return np.bincount(
+            group[top], weights=label[order][top] * discount[place[top]], minlength=len(group_size)
+        ).astype(np.float64)
+
+    ideal = gain(np.lexsort((-label, group)))
+    found = gain(np.lexsort((-score, group)))
+    return float(np.mean(found[ideal > 0] / ideal[ideal > 0])) if np.any(ideal > 0) else 0.0
+
+
+def split_households(rows: RankerRows, share: float = 0.15) -> tuple[RankerRows, RankerRows]:
+    """Training and validation rows, parted by household so that nobody is on both sides.
+
+    The household's side depends on its index alone, so it stays the same between runs.
+    """
+    mixed = (rows.customer_index.astype(np.uint64) * np.uint64(2654435761)) % np.uint64(2**32)
+    held = mixed < np.uint64(int(share * 2**32))
+    return _groups_where(rows, ~held), _groups_where(rows, held)
+
+
+def _groups_where(rows: RankerRows, keep: npt.NDArray[np.bool_]) -> RankerRows:
+    wide = np.repeat(keep, rows.group_size)
+    return RankerRows(rows.matrix[wide], rows.label[wide], rows.group_size[keep], rows.customer_index[keep])
+
+
+def train_lightgbm(rows: RankerRows, rounds: int = ROUNDS) -> bytes:
+    """LightGBM lambdarank model text."""
+    data = lgb.Dataset(rows.matrix, rows.label, group=rows.group_size, feature_name=list(FEATURE_NAMES))
+    booster = lgb.train(dict(LIGHTGBM_PARAMETERS), data, num_boost_round=rounds)
+    return booster.model_to_string().encode()
+
+
+def train_xgboost(rows: RankerRows, rounds: int = ROUNDS) -> bytes:
+    """XGBoost rank:ndcg model as UBJSON."""
+    data = xgb.DMatrix(rows.matrix, rows.label, feature_names=list(FEATURE_NAMES), nthread=THREADS)
+    data.set_group(rows.group_size)
+    booster = xgb.train(dict(XGBOOST_PARAMETERS), data, num_boost_round=rounds)
+    return bytes(booster.save_raw("ubj"))
+
+
+def native_scores(kind: ModelKind, content: bytes, matrix: Float32Array) -> FloatArray:
+    """Raw margins of the library itself: the reference for the serving scorer. Shape: `(rows,)`."""
+    if kind is ModelKind.LIGHTGBM:
+        booster = lgb.Booster(model_str=content.decode())
+        return np.asarray(booster.predict(matrix, raw_score=True), dtype=np.float64)
+    model = xgb.Booster(model_file=bytearray(content))
+    return np.asarray(model.inplace_predict(matrix, predict_type="margin"), dtype=np.float64)
+
+
+def train_ranker(rows: RankerRows, *, rounds: int = ROUNDS) -> TrainedRanker:
+    """The better of the two libraries on held-out households."""
+    train, held = split_households(rows)
+    in_truth = (held.label >= TRUTH_GRADE).astype(np.int64)
+    trained = []
+    for kind, fit in ((ModelKind.LIGHTGBM, train_lightgbm), (ModelKind.XGBOOST, train_xgboost)):
+        content = fit(train, rounds)
+        ndcg = grouped_ndcg(native_scores(kind, content, held.matrix), in_truth, held.group_size)
+        trained.append(TrainedRanker(kind, content, ndcg))
+    return max(trained, key=lambda ranker: ranker.validation_ndcg)
+
+
+def feature_gains(ranker: TrainedRanker) -> list[float]:
+    """Total split gain of each feature, in `FEATURE_NAMES` order; the unit is the library's own."""
+    if ranker.kind is ModelKind.LIGHTGBM:
+        return list(lgb.Booster(model_str=ranker.content.decode()).feature_importance("gain"))
+    gains = xgb.Booster(model_file=bytearray(ranker.content)).get_score(importance_type="total_gain")
+    return [float(np.sum(gains.get(name, 0.0))) for name in FEATURE_NAMES]

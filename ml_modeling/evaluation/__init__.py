@@ -1,0 +1,1 @@
+"""How good a ranker is, beside its peers, on the same questions."""

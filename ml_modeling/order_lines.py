@@ -1,0 +1,74 @@
+"""Basket lines of silver as the arrays that splits, baselines and popularity read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from deltalake import DeltaTable
+
+from data_lake.catalog import TRANSACTION_LINE
+from feature_store.snapshots import connect
+from ml_modeling.core.replay import OrderLines
+from ml_modeling.core.states import IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class SilverLines:
+    """Order lines with the ids behind their indices (ascending) and the Delta version they were read at."""
+
+    lines: OrderLines
+    arrival_day: IntArray
+    customer_ids: IntArray
+    product_ids: IntArray
+    basket_ids: IntArray
+    version: int
+
+    def known_at(self, day: int) -> OrderLines:
+        """The lines of earlier days that had arrived by the midnight opening `day`."""
+        return self.lines.where((self.lines.day < day) & (self.arrival_day < day))
+
+
+def read_order_lines(
+    lake_root: Path, customer_ids: IntArray | None = None, product_ids: IntArray | None = None
+) -> SilverLines:
+    """Every basket line of silver. Baskets are numbered in time order.
+
+    `customer_ids` and `product_ids` fix the index space (every id in the table must be in it); by default it is the table's own.
+    """
+    table = DeltaTable(TRANSACTION_LINE.path(lake_root))
+    with connect() as con:
+        con.register("line", table.to_pyarrow_dataset())
+        columns = con.execute(_QUERY).fetchnumpy()
+    values = {name: np.asarray(column) for name, column in columns.items()}
+    customers = np.unique(values["customer_id"]) if customer_ids is None else customer_ids
+    products = np.unique(values["product_id"]) if product_ids is None else product_ids
+    lines = OrderLines(
+        customer_index=np.searchsorted(customers, values["customer_id"]),
+        product_index=np.searchsorted(products, values["product_id"]),
+        basket_index=values["basket_number"] - 1,
+        day=values["day"],
+        quantity=values["quantity"],
+        spend_cents=values["sales_cents"],
+        discounted=values["discounted"].astype(bool),
+    )
+    return SilverLines(lines, values["arrival_day"], customers, products, _basket_ids(values), table.version())
+
+
+def _basket_ids(values: dict[str, npt.NDArray[Any]]) -> IntArray:
+    ids = np.empty(int(values["basket_number"].max(initial=0)), dtype=np.int64)
+    ids[values["basket_number"] - 1] = values["basket_id"]
+    return ids
+
+
+_QUERY = """
+SELECT customer_id, product_id, basket_id,
+       dense_rank() OVER (ORDER BY event_time, basket_id) AS basket_number,
+       epoch_us(event_time) // 86400000000 AS day, epoch_us(arrival_time) // 86400000000 AS arrival_day,
+       quantity::BIGINT AS quantity, sales_cents,
+       retail_discount_cents + coupon_discount_cents + coupon_match_discount_cents > 0 AS discounted
+FROM line ORDER BY basket_number, product_id
+"""

@@ -1,0 +1,1 @@
+"""From a trained ranker to a registered version, and to `@champion` through the gate."""

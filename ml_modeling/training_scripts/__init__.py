@@ -1,0 +1,1 @@
+"""Training as commands: the dataset, the pipeline and what it reports."""

@@ -1,0 +1,246 @@
+"""Train the recommender: training set, two rankers, peers on the same split, gate, registration.
+
+Reads: gold feature tables and silver.transaction_line, each pinned to a Delta version.
+Writes: an MLflow run, a registered version, and `--report` (JSON) with plots beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from ml_modeling.core.bundle import BUNDLE_FILE, Manifest, ModelBundle, PopularityLists, golden
+from ml_modeling.core.features import FEATURE_NAMES
+from ml_modeling.core.gate import GateDecision, decide
+from ml_modeling.core.ranker import ROUNDS, TrainedRanker, feature_gains, native_scores, train_ranker
+from ml_modeling.core.scorer import Scorer, to_onnx
+from ml_modeling.core.splits import Baskets, Queries, global_split, grid_queries
+from ml_modeling.core.training_set import RankerRows, training_rows
+from ml_modeling.evaluation.compare import RANKER, Comparison, compare
+from ml_modeling.evaluation.plots import importance_plot, methods_plot, svg_of
+from ml_modeling.registry.register_with_mlflow import Registered, TrainingRecord, register
+from ml_modeling.training_scripts.dataset import Dataset, load_dataset, weekly_days
+from ml_modeling.training_scripts.labels import product_labels
+from shared_utils.cli import run_main
+from shared_utils.errors import ConfigurationError, DataError
+from shared_utils.settings import Settings, load_settings
+from shared_utils.time_utils import day_start, epoch_day
+
+FEATURE_SET = "recommender_v1"
+TRAINING_WEEKS = 10
+MAX_QUERIES = 9_000
+GOLDEN_ROWS = 50
+MIN_QUERIES = 100
+SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A trained ranker with what it was trained on and how it compares."""
+
+    ranker: TrainedRanker
+    onnx: bytes
+    rows: RankerRows
+    comparison: Comparison
+    gate: GateDecision
+    seconds: Mapping[str, float]
+
+
+def train(
+    dataset: Dataset,
+    cutoff: date,
+    *,
+    alter_rows: Callable[[RankerRows], RankerRows] = lambda rows: rows,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Training:
+    """Train on the weeks before `cutoff` and compare on each customer's first basket from `cutoff` on.
+
+    `alter_rows` lets the planted faults of `production_ops.prove` spoil the training rows.
+
+    Raises:
+        DataError: too few questions to train or to compare on.
+    """
+    seconds: dict[str, float] = {}
+    clock = _Stopwatch(seconds, progress)
+    day = epoch_day(cutoff)
+    before = dataset.silver.known_at(day)
+    questions = _sample(
+        grid_queries(Baskets.from_lines(before), weekly_days(cutoff, TRAINING_WEEKS), label_end_day=day)
+    )
+    test = global_split(dataset.baskets, day)
+    _require(questions, "to train on")
+    _require(test, "to compare on")
+    rows = alter_rows(training_rows(dataset.source, questions, seed=SEED))
+    clock.lap(f"training set: {len(rows.label):,} rows of {len(rows.group_size):,} baskets")
+    ranker = train_ranker(rows)
+    clock.lap(f"trained: {ranker.kind.value} is the better one, validation NDCG@10 {ranker.validation_ndcg:.4f}")
+    onnx = to_onnx(ranker.kind, ranker.content)
+    comparison = compare(dataset.source, before, test, Scorer(onnx).score)
+    clock.lap(f"compared with {len(comparison.reports) - 1} peers on {len(test):,} baskets")
+    return Training(ranker, onnx, rows, comparison, decide(comparison.ndcg, comparison.recall), seconds)
+
+
+def bundle_of(dataset: Dataset, training: Training, cutoff: date) -> ModelBundle:
+    """The served artefact. Its clock is the cutoff, so that equal data give equal bytes."""
+    rows = training.rows.matrix[:: max(len(training.rows.matrix) // GOLDEN_ROWS, 1)][:GOLDEN_ROWS]
+    scores = native_scores(training.ranker.kind, training.ranker.content, rows)
+    ids = dataset.gold.product_ids
+    snapshot = dataset.source.snapshot_at(epoch_day(cutoff))
+    return ModelBundle(
+        manifest=Manifest(
+            name="recommender",
+            feature_set=FEATURE_SET,
+            feature_names=FEATURE_NAMES,
+            scorer_format="onnx",
+            trained_at=day_start(epoch_day(cutoff)),
+            data_versions=dataset.versions,
+            **golden(rows, scores),
+        ),
+        scorer=training.onnx,
+        popularity=PopularityLists.from_table(snapshot.popularity, ids),
+        labels=product_labels(load_settings().lake.root, ids),
+    )
+
+
+def report_of(training: Training, cutoff: date, registered: Registered, sha256: str) -> dict[str, Any]:
+    """The training as plain values for the verdict: methods, ratios with intervals, times, hashes."""
+    comparison = training.comparison
+    return {
+        "cutoff": cutoff.isoformat(),
+        "kind": training.ranker.kind.value,
+        "model_sha256": training.ranker.sha256,
+        "bundle_sha256": sha256,
+        "version": registered.version,
+        "run_id": registered.run_id,
+        "champion": registered.champion,
+        "gate": {"passed": training.gate.passed, "reasons": list(training.gate.reasons)},
+        "methods": {
+            name: {
+                "ndcg": r.ndcg, "recall": r.recall, "hit_rate": r.hit_rate, "repeat_recall": r.repeat_recall,
+                "explore_recall": r.explore_recall, "queries": r.queries, "seconds": comparison.seconds[name],
+            }
+            for name, r in comparison.reports.items()
+        },
+        "ratio": {
+            "ndcg": _interval(comparison.ndcg, comparison.best_peer_ndcg),
+            "recall": _interval(comparison.recall, comparison.best_peer_recall),
+        },
+        "seconds": dict(training.seconds),
+    }  # fmt: skip
+
+
+def record_of(training: Training, dataset: Dataset, cutoff: date, bundle: Path, sha256: str) -> TrainingRecord:
+    """What MLflow keeps of the training."""
+    metrics = {
+        f"{name.replace(' ', '_').replace('-', '_').lower()}_{key}": value
+        for name, report in training.comparison.reports.items()
+        for key, value in (
+            ("ndcg_at_10", report.ndcg),
+            ("recall_at_10", report.recall),
+            ("hit_rate_at_10", report.hit_rate),
+        )
+    }
+    ratios = {
+        f"ratio_{key}{suffix}": value
+        for key, interval in (("ndcg", training.comparison.ndcg), ("recall", training.comparison.recall))
+        for suffix, value in (("", interval.ratio), ("_low", interval.low), ("_high", interval.high))
+    }
+    return TrainingRecord(
+        parameters={
+            "kind": training.ranker.kind.value, "rounds": str(ROUNDS), "training_weeks": str(TRAINING_WEEKS),
+            "cutoff": cutoff.isoformat(), "feature_set": FEATURE_SET, "features": str(len(FEATURE_NAMES)), "seed": str(SEED),
+        },
+        metrics={**metrics, **ratios, "validation_ndcg_at_10": training.ranker.validation_ndcg},
+        tags={"model_sha256": training.ranker.sha256, **{f"data.{name}": str(v) for name, v in dataset.versions.items()}},
+        plots={
+            "methods": methods_plot(training.comparison),
+            "importance": importance_plot(FEATURE_NAMES, feature_gains(training.ranker)),
+        },
+        bundle=bundle,
+        bundle_sha256=sha256,
+    )  # fmt: skip
+
+
+def run(settings: Settings, cutoff: date, report: Path | None, progress: Callable[[str], None]) -> Training:
+    """The whole pipeline: load, train, compare, gate, register, report."""
+    dataset = load_dataset(settings)
+    progress(f"loaded {len(dataset.silver.lines.day):,} lines, {len(dataset.gold.customer_ids):,} customers")
+    training = train(dataset, cutoff, progress=progress)
+    bundle = settings.run_dir.resolve() / "training" / BUNDLE_FILE
+    sha256 = bundle_of(dataset, training, cutoff).write(bundle)
+    registered = register(settings.mlflow, record_of(training, dataset, cutoff, bundle, sha256), training.gate)
+    progress(
+        f"registered as {registered.name} version {registered.version}" + (", @champion" if registered.champion else "")
+    )
+    if report is not None:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text(json.dumps(report_of(training, cutoff, registered, sha256), indent=2) + "\n")
+        report.with_suffix(".methods.svg").write_text(svg_of(methods_plot(training.comparison)))
+        gains = feature_gains(training.ranker)
+        report.with_suffix(".importance.svg").write_text(svg_of(importance_plot(FEATURE_NAMES, gains)))
+    return training
+
+
+class _Stopwatch:
+    def __init__(self, seconds: dict[str, float], progress: Callable[[str], None]) -> None:
+        self._seconds, self._progress, self._last = seconds, progress, time.perf_counter()
+
+    def lap(self, text: str) -> None:
+        now = time.perf_counter()
+        self._seconds[text.split(":")[0].split(" ")[0]] = now - self._last
+        self._progress(f"{text} ({now - self._last:.1f} s)")
+        self._last = now
+
+
+def _interval(measured: Any, peer: str) -> dict[str, Any]:
+    return {"ratio": measured.ratio, "low": measured.low, "high": measured.high, "peer": peer}
+
+
+def _sample(queries: Queries) -> Queries:
+    if len(queries) <= MAX_QUERIES:
+        return queries
+    chosen = np.random.default_rng(SEED).choice(len(queries), MAX_QUERIES, replace=False)
+    return queries.take(np.sort(chosen))
+
+
+def _require(queries: Queries, purpose: str) -> None:
+    if len(queries) < MIN_QUERIES:
+        raise DataError(
+            f"There are only {len(queries)} baskets {purpose}; {MIN_QUERIES} are needed.",
+            "Choose a --cutoff inside the data, with weeks before and baskets after it.",
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train and register; exit 1 when the gate refuses the model."""
+    parser = argparse.ArgumentParser(prog="python -m ml_modeling.training_scripts.run_pipeline", description=__doc__)
+    parser.add_argument("--cutoff", required=True, help="the day (2026-11-09) that parts training from comparison")
+    parser.add_argument("--report", type=Path, help="write the result as JSON here, with plots beside it")
+    arguments = parser.parse_args(argv)
+    try:
+        cutoff = datetime.fromisoformat(arguments.cutoff).replace(tzinfo=UTC).date()
+    except ValueError as exc:
+        raise ConfigurationError(f"--cutoff {arguments.cutoff} is not a date.", "Write it as 2026-11-09.") from exc
+    console = Console(highlight=False)
+    training = run(load_settings(), cutoff, arguments.report, console.print)
+    for name, method in training.comparison.reports.items():
+        console.print(
+            f"{name:<13} NDCG@10 {method.ndcg:.4f}  recall@10 {method.recall:.4f}",
+            style="bold" if name == RANKER else "",
+        )
+    for reason in training.gate.reasons:
+        console.print(f"gate: {reason}", style="red")
+    return 0 if training.gate.passed else 1
+
+
+if __name__ == "__main__":
+    run_main(main)

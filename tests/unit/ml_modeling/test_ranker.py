@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from ml_modeling.core import ranker
+from ml_modeling.core.features import FEATURE_NAMES
+from ml_modeling.core.metrics import ndcg_at
+from ml_modeling.core.scorer import Scorer, to_onnx
+from ml_modeling.core.training_set import RankerRows
+
+FITS = {ranker.ModelKind.LIGHTGBM: ranker.train_lightgbm, ranker.ModelKind.XGBOOST: ranker.train_xgboost}
+KINDS = pytest.mark.parametrize("kind", list(FITS))
+ROUNDS = 12
+
+
+@cache
+def rows(shuffled: bool = False) -> RankerRows:
+    rng = np.random.default_rng(0)
+    groups, size = 80, 25
+    matrix = rng.normal(size=(groups * size, len(FEATURE_NAMES))).astype(np.float32)
+    matrix[:, 1] = rng.integers(0, 20, len(matrix))
+    label = (matrix[:, 0] + 0.1 * matrix[:, 1] + rng.normal(0, 0.5, len(matrix)) > 2.2).astype(np.int64)
+    label[::size] = 1
+    if shuffled:
+        rng.shuffle(label)
+    return RankerRows(matrix, label, np.full(groups, size), np.arange(groups))
+
+
+@cache
+def model(kind: ranker.ModelKind, shuffled: bool = False) -> bytes:
+    return FITS[kind](rows(shuffled), ROUNDS)
+
+
+@KINDS
+def test_a_second_training_gives_the_same_bytes(kind: ranker.ModelKind) -> None:
+    assert FITS[kind](rows(), ROUNDS) == model(kind)
+
+
+@KINDS
+def test_shuffled_labels_lower_ndcg(kind: ranker.ModelKind) -> None:
+    real = rows()
+
+    def ndcg(content: bytes) -> float:
+        return ranker.grouped_ndcg(ranker.native_scores(kind, content, real.matrix), real.label, real.group_size)
+
+    assert ndcg(model(kind, shuffled=True)) < 0.7 * ndcg(model(kind))
+
+
+@KINDS
+def test_the_served_score_equals_the_native_one(kind: ranker.ModelKind) -> None:
+    matrix = rows().matrix
+    native = ranker.native_scores(kind, model(kind), matrix)
+    served = Scorer(to_onnx(kind, model(kind))).score(matrix)
+    assert np.max(np.abs(served - native) / np.maximum(np.abs(native), 1.0)) <= 1e-6
+
+
+@KINDS
+def test_the_served_score_is_exact_on_the_thresholds(kind: ranker.ModelKind) -> None:
+    """A value equal to a split threshold, or one float away, goes down the same branch as in the library."""
+    matrix = np.zeros((60, len(FEATURE_NAMES)), dtype=np.float32)
+    matrix[:, 1] = np.repeat(np.arange(20), 3) + 0.5
+    matrix[1::3, 1] = np.nextafter(matrix[1::3, 1], np.float32(np.inf))
+    matrix[2::3, 1] = np.nextafter(matrix[2::3, 1], np.float32(-np.inf))
+    served = Scorer(to_onnx(kind, model(kind))).score(matrix)
+    assert served == pytest.approx(ranker.native_scores(kind, model(kind), matrix), abs=1e-6)
+
+
+def test_grouped_ndcg_equals_the_mean_of_ndcg() -> None:
+    rng = np.random.default_rng(3)
+    sizes = np.array([4, 12, 30])
+    label, score = rng.integers(0, 2, sizes.sum()), rng.random(sizes.sum())
+    parts = zip(np.split(label, np.cumsum(sizes)[:-1]), np.split(score, np.cumsum(sizes)[:-1]), strict=True)
+    expected = [ndcg_at(np.argsort(-points), np.flatnonzero(mark), 10) for mark, points in parts]
+    assert ranker.grouped_ndcg(score, label, sizes) == pytest.approx(np.mean(expected))
+
+
+def test_households_stand_on_one_side_only() -> None:
+    train, held = ranker.split_households(rows())
+    assert not set(train.customer_index) & set(held.customer_index)
+    assert len(train.matrix) + len(held.matrix) == len(rows().matrix)
+    assert 0 < len(held.group_size) < len(train.group_size)
