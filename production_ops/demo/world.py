@@ -10,6 +10,7 @@ from pathlib import Path
 from data_sources.calendar import Calendar
 from production_ops.demo.steps import Step
 from shared_utils.environments import platform_python, spark_python
+from shared_utils.time_utils import day_start, epoch_day
 
 TRAINING_SNAPSHOTS = 13
 """Mondays with a co-purchase snapshot: ten training weeks before the two live ones, and the day that serves."""
@@ -35,13 +36,13 @@ class World:
 
     @property
     def as_of(self) -> date:
-        """The day as of which the store serves: its midnight closes the live weeks."""
-        return self.calendar.live_end.date()
+        """The day as of which the store serves: by its midnight every live event has arrived, late ones too."""
+        return self.calendar.live_end.date() + timedelta(days=1)
 
     @property
     def now(self) -> datetime:
-        """The instant at which the demo serves."""
-        return self.calendar.live_end
+        """The instant at which the demo serves: the midnight that opens `as_of`."""
+        return day_start(epoch_day(self.as_of))
 
     @property
     def lake(self) -> Path:
@@ -56,7 +57,7 @@ class World:
     def environment(self) -> Mapping[str, str]:
         """Settings of this world beside the servers' addresses."""
         return {
-            "SHOP_CALENDAR__LIVE_END": self.as_of.isoformat(),
+            "SHOP_CALENDAR__LIVE_END": self.calendar.live_end.date().isoformat(),
             "SHOP_SERVING__FIXED_NOW": self.now.isoformat(),
             "SHOP_LOG_LEVEL": "WARNING",
         }
@@ -96,7 +97,7 @@ def data_steps(world: World) -> list[Step]:
 def feature_steps(world: World) -> list[Step]:
     """Silver to a champion and a filled online store. Late rows are repaired first, so that gold is the truth."""
     days = history_of(world)
-    live = ("--start", str(world.cutoff), "--end", str(world.as_of + timedelta(days=1)))
+    live = ("--start", str(world.cutoff), "--end", str(world.as_of))
     jobs = "batch_processing.spark_jobs"
     return [
         _step("late rows repaired", f"{jobs}.join_bronze_to_silver", *live),

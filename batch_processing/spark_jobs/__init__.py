@@ -1,0 +1,1 @@
+"""One job a module: `parse(argv)`, `run(arguments, settings)`, `main(argv)`; started as `python -m`."""

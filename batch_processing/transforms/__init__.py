@@ -1,0 +1,1 @@
+"""Pure DataFrame transforms of the gold layer: no I/O, no clock, no settings."""

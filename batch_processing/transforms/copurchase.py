@@ -1,0 +1,110 @@
+"""Products that land in the same baskets, ranked by cosine, one snapshot a Monday."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pyspark.sql import Column, DataFrame, Window, WindowSpec
+from pyspark.sql import functions as F
+
+from batch_processing.transforms.stamps import midnight
+
+MIN_ORDERS: Final = 20
+MIN_JOINT_ORDERS: Final = 3
+NEIGHBOURS: Final = 20
+_FIRST_MONDAY: Final = 4  # 1970-01-05
+_WEEK: Final = 7
+
+
+def snapshot_days(start_day: int, end_day: int, weeks: int) -> list[int]:
+    """The last `weeks` Mondays in (start_day, end_day]; a snapshot holds the baskets before its midnight."""
+    first = start_day + 1 + (_FIRST_MONDAY - start_day - 1) % _WEEK
+    return list(range(first, end_day + 1, _WEEK))[-weeks:]
+
+
+def product_copurchase(products: DataFrame, snapshots: Sequence[int]) -> DataFrame:
+    """Rows of gold.product_copurchase for the given snapshot days (ascending).
+
+    Grain: snapshot_day x product_id x rank (1..20). Products with at least 20 baskets before the snapshot, pairs with
+    at least 3 joint ones; score = joint / sqrt(orders x neighbour's orders); ties go to the smaller neighbour.
+    """
+    known = products.where(F.col("day") < snapshots[-1]).select(
+        "basket_id", "product_id", _first_snapshot(snapshots).alias("slot")
+    )
+    orders = _orders(known, len(snapshots))
+    ranked = _scored(_joint_orders(known, orders, len(snapshots)), orders)
+    ranked = ranked.withColumn("rank", F.row_number().over(_best_first()))
+    day = F.element_at(F.array(*(F.lit(day) for day in snapshots)), (F.col("slot") + 1).cast("int"))
+    return ranked.where(F.col("rank") <= NEIGHBOURS).select(
+        "product_id",
+        "neighbour_product_id",
+        F.col("rank").cast("smallint"),
+        F.col("score").cast("float"),
+        day.cast("int").alias("snapshot_day"),
+        midnight(day).alias("event_timestamp"),
+    )
+
+
+def _first_snapshot(snapshots: Sequence[int]) -> Column:
+    """The place of the first snapshot that holds the row's day."""
+    place = F.lit(len(snapshots) - 1)
+    for index in range(len(snapshots) - 2, -1, -1):
+        place = F.when(F.col("day") < snapshots[index], index).otherwise(place)
+    return place
+
+
+def _orders(known: DataFrame, slots: int) -> DataFrame:
+    """Orders of each product that is frequent enough, at each snapshot."""
+    return _at_each_slot(known.groupBy("product_id").agg(*_counts(slots)), "orders", slots, MIN_ORDERS)
+
+
+def _joint_orders(known: DataFrame, orders: DataFrame, slots: int) -> DataFrame:
+    """Joint baskets of each pair (left < right) that has enough of them, at each snapshot.
+
+    Nine of ten pairs never reach the minimum: they are dropped on one plain count before anything is kept by snapshot.
+    """
+    together = _together(known.join(F.broadcast(orders.select("product_id").distinct()), "product_id", "left_semi"))
+    pair = ["left_id", "right_id"]
+    enough = together.groupBy(*pair).agg(F.count("*").alias("joint")).where(F.col("joint") >= MIN_JOINT_ORDERS)
+    counts = together.join(enough.select(*pair), on=pair, how="left_semi").groupBy(*pair).agg(*_counts(slots))
+    return _at_each_slot(counts, "joint", slots, MIN_JOINT_ORDERS)
+
+
+def _together(frequent: DataFrame) -> DataFrame:
+    left = frequent.withColumnRenamed("product_id", "left_id")
+    right = frequent.select("basket_id", F.col("product_id").alias("right_id"))
+    return left.join(right, on="basket_id", how="inner").where(F.col("left_id") < F.col("right_id"))
+
+
+def _counts(slots: int) -> list[Column]:
+    """Rows known at each snapshot: those whose first snapshot is that one or an earlier one."""
+    return [F.sum(F.when(F.col("slot") <= slot, 1).otherwise(0)).alias(f"at_{slot}") for slot in range(slots)]
+
+
+def _at_each_slot(counts: DataFrame, measure: str, slots: int, minimum: int) -> DataFrame:
+    key = [name for name in counts.columns if not name.startswith("at_")]
+    columns = F.array(*(F.struct(F.lit(n).alias("slot"), F.col(f"at_{n}").alias(measure)) for n in range(slots)))
+    each = counts.select(*key, F.explode(columns).alias("state"))
+    return each.select(*key, "state.slot", f"state.{measure}").where(F.col(measure) >= minimum)
+
+
+def _scored(joint: DataFrame, orders: DataFrame) -> DataFrame:
+    """Both directions of each pair, with the score."""
+    of_left = orders.select(F.col("product_id").alias("left_id"), "slot", F.col("orders").alias("left_orders"))
+    of_right = orders.select(F.col("product_id").alias("right_id"), "slot", F.col("orders").alias("right_orders"))
+    both = joint.join(F.broadcast(of_left), on=["left_id", "slot"], how="inner").join(
+        F.broadcast(of_right), on=["right_id", "slot"], how="inner"
+    )
+    score = F.col("joint").cast("double") / F.sqrt((F.col("left_orders") * F.col("right_orders")).cast("double"))
+    ends = F.explode(F.array(_direction("left_id", "right_id"), _direction("right_id", "left_id")))
+    return both.select("slot", score.alias("score"), ends.alias("pair")).select("slot", "score", "pair.*")
+
+
+def _direction(product: str, neighbour: str) -> Column:
+    # Both structs of an array need the same field names: Sail matches their fields by name, Spark by place.
+    return F.struct(F.col(product).alias("product_id"), F.col(neighbour).alias("neighbour_product_id"))
+
+
+def _best_first() -> WindowSpec:
+    return Window.partitionBy("slot", "product_id").orderBy(F.desc("score"), "neighbour_product_id")

@@ -1,0 +1,1 @@
+"""Features: their catalogue, the offline joins, and the online store that serving reads."""

@@ -1,0 +1,1 @@
+"""Feast definitions. Importing this package builds nothing; `definitions()` does."""

@@ -1,0 +1,1 @@
+"""Feast's DuckDB offline store, made point-in-time safe by default."""

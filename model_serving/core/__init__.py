@@ -1,0 +1,1 @@
+"""Serving rules that know no web framework, no Redis, no Kafka."""

@@ -1,0 +1,1 @@
+"""The FastAPI process: `python -m model_serving.fastapi_server.main`."""

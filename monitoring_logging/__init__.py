@@ -1,0 +1,1 @@
+"""What the platform measures about itself. `metric_registry` names every metric once."""

@@ -1,0 +1,1 @@
+"""Streams: Kafka into the lake, exactly once."""

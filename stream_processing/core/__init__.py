@@ -1,0 +1,1 @@
+"""Rules of the streams that need no engine."""
