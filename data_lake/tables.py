@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
+import pyarrow as pa
 from deltalake import DeltaTable
 from pyarrow.dataset import field
 
 from data_lake.catalog import Table
+
+
+_ARROW_TYPES: Final = {
+    "string": pa.string(),
+    "binary": pa.binary(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+
+
+def create(table: Table, lake_root: Path, ddl: str) -> None:
+    """Make an empty table of plain columns (`name type, ...`) unless it exists; two makers do not disturb each other."""
+    columns = [column.split() for column in ddl.split(",")]
+    schema = pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in columns])
+    DeltaTable.create(table.path(lake_root), schema, mode="ignore", partition_by=list(table.partition_by))
 
 
 def exists(table: Table, lake_root: Path) -> bool:

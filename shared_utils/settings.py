@@ -7,6 +7,7 @@ Reading `os.environ` anywhere else is a lint error.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -161,6 +162,21 @@ def load_settings() -> Settings:
             f"The placeholder token secret may not be used in '{settings.env}'.", "Set SHOP_AUTH__SECRET."
         )
     return settings
+
+
+def override_settings(variables: Mapping[str, str]) -> Settings:
+    """The settings that a child process would load with these `SHOP_` variables on top of this one's environment.
+
+    Raises:
+        ConfigurationError: as `load_settings`.
+    """
+    before = process_environment()
+    os.environ.update(variables)
+    try:
+        return load_settings.__wrapped__()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def process_environment() -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import cast
 
 from redis import Redis, RedisError
 
+from feature_store.online_store.keys import OUT_OF_STOCK_KEY
 from feature_store.online_store.reader import CustomerState
 from ml_modeling.core.bundle import PopularityLists
 from model_serving.core.breaker import CircuitBreaker
@@ -23,7 +24,6 @@ from model_serving.core.shelf import LiveShelf, Store
 from model_serving.ports import ProductReader, ShopReader, StateReader, StockView
 from shared_utils.errors import DataError, DependencyError
 
-OUT_OF_STOCK_KEY = "shop:out_of_stock"
 BANNED_KEY = "shop:banned_products"
 POPULARITY_KEY = "shop:popularity"
 

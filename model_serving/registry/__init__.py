@@ -11,6 +11,7 @@ from model_serving.ports import ModelRegistry
 from model_serving.registry.rest import RestRegistry
 from model_serving.registry.sqlite import SqliteRegistry
 from shared_utils.errors import ConfigurationError
+from shared_utils.settings import REPO_ROOT
 
 _SQLITE = "sqlite:///"
 
@@ -20,7 +21,7 @@ def open_registry(tracking_uri: str) -> ModelRegistry:
     if tracking_uri.startswith(("http://", "https://")):
         return RestRegistry(tracking_uri)
     if tracking_uri.startswith(_SQLITE):
-        return SqliteRegistry(tracking_uri.removeprefix(_SQLITE))
+        return SqliteRegistry(str(REPO_ROOT / tracking_uri.removeprefix(_SQLITE)))  # as training does; absolute stays
     raise ConfigurationError(
         f"Serving cannot read a registry at '{tracking_uri}'.",
         "Set SHOP_MLFLOW__TRACKING_URI to http(s) or sqlite:///.",

@@ -118,6 +118,14 @@ def feature_steps(world: World) -> list[Step]:
     ]  # fmt: skip
 
 
+def twin_step(world: World) -> Step:
+    """The live days once more from bronze, by the batch road, late rows set aside as the stream does."""
+    days = ("--start", str(world.cutoff), "--end", str(world.as_of))
+    return _step(
+        "live days by batch", "batch_processing.spark_jobs.join_bronze_to_silver", *days, "--late", "set-aside"
+    )
+
+
 def history_of(world: World) -> tuple[str, ...]:
     """The interval of every closed day: `--start` and `--end` of the batch jobs."""
     return ("--start", str(world.first_day), "--end", str(world.as_of))

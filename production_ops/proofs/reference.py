@@ -22,6 +22,7 @@ from shared_utils.time_utils import day_start
 
 _CODES = (("department", "department_code"), ("product_category", "category_code"), ("product_type", "type_code"))
 _MONDAY_OFFSET = 4  # 1970-01-05 was a Monday
+_STORES = 112  # stores in the year's promotion plan
 
 
 def reference_from_silver(lake_root: Path, as_of_day: int, popularity: PopularityLists) -> Reference:
@@ -72,12 +73,10 @@ def _promotion_shares(
     rows = con.execute(
         "SELECT product_id, count(*) FILTER (mailer_location <> '0') AS mailed, "
         "count(*) FILTER (display_location <> '0') AS displayed, "
-        "(SELECT count(DISTINCT store_id) FROM promotion) AS stores "
         "FROM promotion SEMI JOIN wanted USING (product_id) WHERE week_start = ? GROUP BY product_id",
         [day_start(monday).date()],
     ).fetchnumpy()
     at = np.searchsorted(product_ids, np.asarray(rows["product_id"]))
     mailer, display = (np.zeros((1, len(product_ids)), dtype=np.float32) for _ in range(2))
-    stores = np.maximum(np.asarray(rows["stores"]), 1)
-    mailer[0, at], display[0, at] = np.asarray(rows["mailed"]) / stores, np.asarray(rows["displayed"]) / stores
+    mailer[0, at], display[0, at] = np.asarray(rows["mailed"]) / _STORES, np.asarray(rows["displayed"]) / _STORES
     return mailer, display

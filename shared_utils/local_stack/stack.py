@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +37,7 @@ class LocalStack:
         self._mark = uuid.uuid4().hex
         self._guard: Guard | None = None
         self._processes: dict[str, ManagedProcess] = {}
+        self._extra: dict[str, str] = {}
         taken: set[int] = set()
         for name in (name for wave in self._waves for name in wave):
             ports = {}
@@ -91,10 +92,14 @@ class LocalStack:
             "SHOP_MLFLOW__ARTIFACT_ROOT": self.run_dir / "mlflow" / "artifacts",
             "SHOP_SERVING__MODEL_CACHE_DIR": self.run_dir / "model_cache",
         }
-        env = {key: str(value) for key, value in paths.items()}
+        env = {key: str(value) for key, value in paths.items()} | self._extra
         for process in self._processes.values():
             env.update(process.settings)
         return env
+
+    def set_environment(self, variables: Mapping[str, str]) -> None:
+        """Variables for every server and job of this stack beside its own (a pinned clock, a log level)."""
+        self._extra = dict(variables)
 
     def job_env(self) -> dict[str, str]:
         """A whole environment for `subprocess`: this process's own, overlaid with `settings_env`."""

@@ -18,12 +18,10 @@ def read(spark: SparkSession, table: Table, lake_root: Path) -> DataFrame | None
     return spark.read.format("delta").load(table.path(lake_root)) if tables.exists(table, lake_root) else None
 
 
-def create_shared_tables(spark: SparkSession, lake_root: Path) -> None:
+def create_shared_tables(lake_root: Path) -> None:
     """Make the tables that several streams append to: two first appends at once would refuse each other."""
     for table, ddl in _SHARED_TABLES:
-        if not tables.exists(table, lake_root):
-            empty = spark.createDataFrame([], ddl)
-            empty.write.format("delta").mode("append").partitionBy(*table.partition_by).save(table.path(lake_root))
+        tables.create(table, lake_root, ddl)
 
 
 def append_once(rows: DataFrame, table: Table, lake_root: Path, *, app_id: str, batch_id: int) -> None:

@@ -72,7 +72,7 @@ def drain(spark: SparkSession, streams: Sequence[Stream], settings: Settings) ->
     Raises:
         PlatformError: the first stream that stopped on one.
     """
-    lake_io.create_shared_tables(spark, settings.lake.root)
+    lake_io.create_shared_tables(settings.lake.root)
 
     def run(stream: Stream) -> Exception | None:
         return _end_of(stream, _start(spark, stream, settings, once=True))
@@ -90,7 +90,7 @@ def follow(spark: SparkSession, streams: Sequence[Stream], settings: Settings) -
     Raises:
         PlatformError: the stream that stopped on one.
     """
-    lake_io.create_shared_tables(spark, settings.lake.root)
+    lake_io.create_shared_tables(settings.lake.root)
     with _stop_signal() as stopped:
         queries = [(stream, _start(spark, stream, settings, once=False)) for stream in streams]
         while all(query.isActive for _, query in queries) and not stopped.wait(_POLL_SECONDS):

@@ -26,7 +26,7 @@ from tests.fakes.batch_lake import (
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration]
 FLOAT_REL = 1e-9
-DAYS = 12
+DAYS = 8
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 @pytest.fixture(scope="module")
 def lakes(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Settings]:
-    """Twelve days from the archive and two days of faulty Kafka rows, built by each engine."""
+    """Eight days from the archive and two days of faulty Kafka rows, built by each engine."""
     folder = tmp_path_factory.mktemp("lakes")
     archive = small_archive(folder / "archive")
     interval = Interval(history().start, history().start + timedelta(days=DAYS))

@@ -1,0 +1,154 @@
+"""What the demo shows: plots and tables of the page, resources and how to try it in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from ml_modeling.evaluation.plots import ACCENT, INK, PEER, svg_of
+from production_ops.demo.steps import Timeline
+from production_ops.demo.traffic import Answer
+from production_ops.demo.verdict import Plot, Section, write_page
+from production_ops.demo.world import World
+from production_ops.proofs.result import ProofResult
+from shared_utils.local_stack import LocalStack
+
+MIB = 1024 * 1024
+
+
+def write(
+    world: World,
+    results: Sequence[ProofResult],
+    timelines: Sequence[Timeline],
+    answers: Sequence[Answer],
+    floor: Sequence[float],
+    stack: LocalStack,
+    seconds: float,
+) -> Path:
+    """Write `index.html` into the run's folder and give its path."""
+    path = world.run_dir / "index.html"
+    plots = [
+        Plot(
+            "The ranker beside its peers, on each household's first basket of the live weeks.", _svg(world, "methods")
+        ),
+        Plot("What the winning model looks at.", _svg(world, "importance")),
+        Plot(
+            "How long a client waits: a personal list, and the emptiest route of the same server.",
+            _waits(answers, floor),
+        ),
+        Plot("Where the records ended.", _ledger(results)),
+        Plot("The steps of this run.", _steps(timelines)),
+    ]
+    facts = {
+        "live weeks": f"{world.cutoff} to {world.calendar.live_end.date()},",
+        "served as of": f"{world.as_of},",
+        "wall time": f"{seconds:.0f} s,",
+        "peak memory of the servers": f"{_peak(stack) / MIB:,.0f} MiB",
+    }
+    write_page(path, facts=facts, results=results, sections=[_shelf(answers), _resources(stack)], plots=plots)
+    return path
+
+
+def print_resources(stack: LocalStack, seconds: float, console: Console) -> None:
+    """Start-up time and memory of each server, then the run's own time."""
+    table = Table(title="Servers", title_justify="left", pad_edge=False)
+    for head in _resources(stack).heads:
+        table.add_column(head, justify="left" if head == "server" else "right")
+    for row in _resources(stack).rows:
+        table.add_row(*row)
+    console.print(table)
+    console.print(
+        f"Wall time {seconds:.0f} s (goal 360), servers' peak memory {_peak(stack) / MIB:,.0f} MiB (goal 4,096)"
+    )
+
+
+def print_how_to_try(stack: LocalStack, token: str, customer: int, console: Console) -> None:
+    """The URLs, a token and three commands."""
+    base = f"http://{stack.address('serving')}"
+    console.print("\nLeft running (`make down` stops it):", style="bold")
+    console.print(f"  API {base}   Kafka {stack.address('kafka')}   Redis {stack.address('redis')}")
+    console.print(f"  export TOKEN={token}", soft_wrap=True)
+    for path in (f"/v1/recommendations/{customer}?limit=5", "/v1/models"):
+        console.print(f'  curl -s -H "Authorization: Bearer $TOKEN" "{base}{path}"', soft_wrap=True)
+    console.print(f"  curl -s {base}/readyz", soft_wrap=True)
+
+
+def _peak(stack: LocalStack) -> int:
+    return sum(stack.peak_rss_bytes(name) for name in stack.names)
+
+
+def _resources(stack: LocalStack) -> Section:
+    rows = [
+        (name, f"{stack.startup_seconds(name):.1f} s", f"{stack.peak_rss_bytes(name) / MIB:,.0f} MiB")
+        for name in stack.names
+    ]
+    return Section("Servers", ("server", "start-up", "peak memory"), rows)
+
+
+def _shelf(answers: Sequence[Answer]) -> Section:
+    answer = next(a for a in answers if a.status == 200)
+    rows = [
+        (
+            str(i["rank"]),
+            i.get("name") or str(i["product_id"]),
+            f"{i['score']:.2f}",
+            i["reason"]["source"],
+            i["reason"]["text"],
+        )
+        for i in answer.body["items"]
+    ]
+    return Section(
+        f"The shelf of customer {answer.customer_id}", ("rank", "product", "score", "source", "reason"), rows
+    )
+
+
+def _svg(world: World, name: str) -> str:
+    return world.training_report.with_suffix(f".{name}.svg").read_text()
+
+
+def _waits(answers: Sequence[Answer], floor: Sequence[float]) -> str:
+    figure = Figure(figsize=(6.4, 3.2))
+    axes = figure.add_subplot()
+    top = float(np.percentile([a.wait_ms for a in answers], 99))
+    bins = np.linspace(0, top, 50).tolist()
+    axes.hist([a.wait_ms for a in answers], bins=bins, color=ACCENT, label="recommendations")
+    axes.hist(floor, bins=bins, color=PEER, alpha=0.8, label="empty route")
+    axes.set_xlabel("milliseconds", fontsize=8, color=INK)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(labelsize=8, left=False, labelleft=False)
+    axes.legend(frameon=False, fontsize=8)
+    return svg_of(figure)
+
+
+def _ledger(results: Sequence[ProofResult]) -> str:
+    numbers = next(result.numbers for result in results if result.name == "event ledger")
+    ends = ("silver", "duplicate", "quarantine", "late")
+    figure = Figure(figsize=(6.4, 2.4))
+    axes = figure.add_subplot()
+    bars = axes.barh(ends[::-1], [max(numbers[end], 1) for end in ends[::-1]], color=ACCENT, log=True)
+    axes.bar_label(bars, labels=[f"{numbers[end]:,.0f}" for end in ends[::-1]], padding=3, fontsize=8, color=INK)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.tick_params(labelsize=8, left=False, bottom=False, labelbottom=False, which="both")
+    return svg_of(figure)
+
+
+def _steps(timelines: Sequence[Timeline]) -> str:
+    spans, offset = [], 0.0
+    for timeline in timelines:
+        spans += [(name, offset + begin, timeline.seconds(name)) for name, begin in timeline.started.items()]
+        offset += max(timeline.ended.values())
+    figure = Figure(figsize=(6.4, 0.26 * len(spans) + 0.6))
+    axes = figure.add_subplot()
+    names = [name for name, _, _ in spans][::-1]
+    axes.barh(
+        names, [length for _, _, length in spans][::-1], left=[begin for _, begin, _ in spans][::-1], color=ACCENT
+    )
+    axes.set_xlabel("seconds", fontsize=8, color=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+    return svg_of(figure)
