@@ -30,10 +30,6 @@ setup: $(PLATFORM)/.done $(SPARK)/.done build/jars/kafka/.done build/jars/spark/
 demo: setup ## a year of shopping becomes a served recommendation, with a verdict (KEEP=1 leaves it running)
 	@$(PY) -m production_ops.demo $(if $(KEEP),--keep) $(ARGS)
 
-.PHONY: prove
-prove: setup ## plant one fault at a time and show the proof going red
-	@$(PY) -m production_ops.prove $(ARGS)
-
 .PHONY: test
 test: setup ## all tests (ARGS="-k kafka" chooses)
 	@$(PY) -m pytest tests $(ARGS)
@@ -53,7 +49,7 @@ check: setup ## format, lint, types, import order, generated code, published con
 
 .PHONY: bench
 bench: setup ## both engines over the whole year, compared row by row
-	@$(PY) -m production_ops.bench $(ARGS)
+	@$(PY) -m tests.benchmarks.bench_lake $(ARGS)
 
 .PHONY: doctor
 doctor: ## what this machine has, what is wrong with it, and what to do

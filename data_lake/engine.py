@@ -27,7 +27,7 @@ def session(settings: Settings) -> SparkSession:
     """
     _require_listener(settings.engine)
     remote = settings.engine.remote
-    if remote not in _sessions or _sessions[remote].is_stopped:
+    if remote not in _sessions:
         _sessions[remote] = _connect(settings.engine)
     return _sessions[remote]
 
@@ -55,7 +55,7 @@ def _require_listener(engine: EngineSettings) -> None:
 def _connect(engine: EngineSettings) -> SparkSession:
     try:
         created: SparkSession = SparkSession.builder.remote(engine.remote).create()
-        # The default retries for ten minutes, at exit too, when the server has gone away; this gives up after about 7 s.
+        # By default a client retries a server that went away for ten minutes, even at exit; this gives up after 7 s.
         created.client.set_retry_policies([DefaultPolicy(max_retries=6, max_backoff=2_000)])
         created.conf.set("spark.sql.session.timeZone", "UTC")
     except PySparkException as exc:

@@ -11,7 +11,6 @@ from pyarrow.dataset import field
 
 from data_lake.catalog import Table
 
-
 _ARROW_TYPES: Final = {
     "string": pa.string(),
     "binary": pa.binary(),
@@ -24,7 +23,7 @@ _ARROW_TYPES: Final = {
 
 
 def create(table: Table, lake_root: Path, ddl: str) -> None:
-    """Make an empty table of plain columns (`name type, ...`) unless it exists; two makers do not disturb each other."""
+    """Make an empty table of plain columns (`name type, ...`) unless it exists; two makers may do it at once."""
     columns = [column.split() for column in ddl.split(",")]
     schema = pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in columns])
     DeltaTable.create(table.path(lake_root), schema, mode="ignore", partition_by=list(table.partition_by))

@@ -28,7 +28,7 @@ _CODES = ("department_code", "category_code", "type_code", "brand_private_code")
 
 @dataclass(frozen=True, slots=True)
 class SnapshotCustomerHistory:
-    """Daily snapshots of every customer, ordered by customer and day. Shape: `(rows,)`; `start` cuts them by customer."""
+    """Daily snapshots of every customer, by customer and day. Shape: `(rows,)`; `start` cuts them by customer."""
 
     start: IntArray
     visible_from: IntArray

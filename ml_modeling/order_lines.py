@@ -37,7 +37,7 @@ def read_order_lines(
 ) -> SilverLines:
     """Every basket line of silver. Baskets are numbered in time order.
 
-    `customer_ids` and `product_ids` fix the index space (every id in the table must be in it); by default it is the table's own.
+    `customer_ids` and `product_ids` fix the index space, which must hold every id; by default it is the table's own.
     """
     table = DeltaTable(TRANSACTION_LINE.path(lake_root))
     with connect() as con:

@@ -6,6 +6,7 @@ construction; `from_json` then only types what is already known to be valid.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +24,7 @@ from contracts.validators.validate_kafka_event import RejectReason, Validator
 MAX_CLOCK_LEAD_SECONDS: Final = 300
 
 # `text` is the accepted value. Casting `value` instead would not do: where it is not UTF-8, Sail stops on the cast.
-VERDICT_DDL: Final = "reason string, detail string, text string"
+VERDICT_DDL: Final = "reason string, detail string, text string, sha256 string"
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ def judge(raw: DataFrame, topic: str) -> DataFrame:
     """Bronze rows of one topic with their verdict and their typed event.
 
     Grain: one row per bronze row. Added: `reason` and `detail` (null when valid), `event` (struct, typed by the
-    contract), `event_id`, `event_time`, `event_date` (UTC), `lateness_seconds`, `payload_sha256` (of the value as
-    received). A caller that uses the result twice should cache it: the verdict costs a Python pass.
+    contract), `event_id`, `event_time`, `event_date` (UTC), `lateness_seconds`, `payload_sha256` (of an accepted
+    value, as received). A caller that uses the result twice should cache it: the verdict costs a Python pass.
     """
     verdict = raw.withColumn("verdict", _verdict_udf(topic)(F.col("value")))
     typed = (
@@ -62,7 +63,7 @@ def judge(raw: DataFrame, topic: str) -> DataFrame:
         typed.withColumn("reason", reason)
         .withColumn("detail", detail)
         .withColumn("event_date", F.to_date("event_time"))
-        .withColumn("payload_sha256", F.sha2("value", 256))
+        .withColumn("payload_sha256", F.col("verdict.sha256"))
         .drop("verdict")
     )
 
@@ -91,14 +92,21 @@ def _validator(topic: str) -> Validator:
     return Validator(topic)
 
 
+def _sha256(value: bytes) -> str:
+    # Not `F.sha2`: the bytes are in Python's hands already, and a short-lived JVM is slow at it.
+    return hashlib.sha256(value).hexdigest()
+
+
 def _verdict_udf(topic: str) -> Callable[[Column], Column]:
     def verdict(values: pd.Series) -> pd.DataFrame:
         # The validator is built once in each Python worker, not shipped with the plan.
         refusals = _validator(topic).reasons(values)
         rows = [
-            (refusal.reason.value, refusal.detail, None) if refusal else (None, None, value.decode())
+            (refusal.reason.value, refusal.detail, None, None)
+            if refusal
+            else (None, None, value.decode(), _sha256(value))
             for value, refusal in zip(values, refusals, strict=True)
         ]
-        return pd.DataFrame(rows, columns=["reason", "detail", "text"], dtype=object)
+        return pd.DataFrame(rows, columns=["reason", "detail", "text", "sha256"], dtype=object)
 
     return pandas_udf(verdict, VERDICT_DDL)  # type: ignore[call-overload,no-any-return]

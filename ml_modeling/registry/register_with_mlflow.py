@@ -27,7 +27,7 @@ _SQLITE = "sqlite:///"
 
 @dataclass(frozen=True, slots=True)
 class TrainingRecord:
-    """What a run leaves behind: parameters, metrics, tags (among them every input's Delta version), plots, the bundle."""
+    """What a run leaves behind: parameters, metrics, tags (with every input's Delta version), plots, the bundle."""
 
     parameters: Mapping[str, str]
     metrics: Mapping[str, float]

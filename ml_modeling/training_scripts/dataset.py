@@ -1,4 +1,4 @@
-"""What a training reads: point-in-time states of gold, order lines of silver, and the snapshots that rank candidates."""
+"""What a training reads: point-in-time states of gold, order lines of silver, snapshots that rank candidates."""
 
 from __future__ import annotations
 

@@ -157,10 +157,14 @@ def record_of(training: Training, dataset: Dataset, cutoff: date, bundle: Path, 
     return TrainingRecord(
         parameters={
             "kind": training.ranker.kind.value, "rounds": str(ROUNDS), "training_weeks": str(TRAINING_WEEKS),
-            "cutoff": cutoff.isoformat(), "feature_set": FEATURE_SET, "features": str(len(FEATURE_NAMES)), "seed": str(SEED),
+            "cutoff": cutoff.isoformat(), "feature_set": FEATURE_SET, "features": str(len(FEATURE_NAMES)),
+            "seed": str(SEED),
         },
         metrics={**metrics, **ratios, "validation_ndcg_at_10": training.ranker.validation_ndcg},
-        tags={"model_sha256": training.ranker.sha256, **{f"data.{name}": str(v) for name, v in dataset.versions.items()}},
+        tags={
+            "model_sha256": training.ranker.sha256,
+            **{f"data.{name}": str(version) for name, version in dataset.versions.items()},
+        },
         plots={
             "methods": methods_plot(training.comparison),
             "importance": importance_plot(FEATURE_NAMES, feature_gains(training.ranker)),

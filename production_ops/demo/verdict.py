@@ -14,15 +14,20 @@ from production_ops.proofs.result import ProofResult
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#16202c;--soft:#5b6875;--line:#d8dee5;--paper:#fff;--good:#0b7a4b;--bad:#b3261e}
-@media(prefers-color-scheme:dark){:root{--ink:#e6ebf0;--soft:#9aa7b4;--line:#2c3742;--paper:#12181f;--good:#4cc38a;--bad:#ff8a80}}
-*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
-main{max-width:70rem;margin:0 auto;padding:2rem 1.25rem 4rem}h1{font-size:1.7rem;margin:0}h2{margin:2.5rem 0 .75rem;font-size:1.15rem}
-p{color:var(--soft);max-width:46rem}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+@media(prefers-color-scheme:dark){
+:root{--ink:#e6ebf0;--soft:#9aa7b4;--line:#2c3742;--paper:#12181f;--good:#4cc38a;--bad:#ff8a80}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
+main{max-width:70rem;margin:0 auto;padding:2rem 1.25rem 4rem}
+h1{font-size:1.7rem;margin:0}h2{margin:2.5rem 0 .75rem;font-size:1.15rem}
+p{color:var(--soft);max-width:46rem}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.5rem .75rem .5rem 0;border-bottom:1px solid var(--line);vertical-align:top}
-th{font-weight:600;color:var(--soft);font-size:.85rem}.PASS{color:var(--good);font-weight:700}.FAIL{color:var(--bad);font-weight:700}
+th{font-weight:600;color:var(--soft);font-size:.85rem}
+.PASS{color:var(--good);font-weight:700}.FAIL{color:var(--bad);font-weight:700}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1.5rem}figure{margin:0}
-figure svg{width:100%;height:auto;background:#fff;border:1px solid var(--line);border-radius:6px}figcaption{color:var(--soft);font-size:.9rem}
-.wide{overflow-x:auto}code{font-size:.9em}
+figure svg{width:100%;height:auto;background:#fff;border:1px solid var(--line);border-radius:6px}
+figcaption{color:var(--soft);font-size:.9rem}.wide{overflow-x:auto}
 """
 
 
@@ -92,7 +97,8 @@ def write_page(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>Demo verdict: {passed} of {len(results)}</title><style>{_STYLE}</style><main>{''.join(body)}</main></html>\n"
+        f"<title>Demo verdict: {passed} of {len(results)}</title><style>{_STYLE}</style>"
+        f"<main>{''.join(body)}</main></html>\n"
     )
 
 

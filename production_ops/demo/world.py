@@ -75,8 +75,8 @@ def data_steps(world: World) -> list[Step]:
         _step("live weeks generated", "data_sources.replay", "--out", run, *limit),
         _step("topics created", "ingestion_layer.kafka.topics.create_topics"),
         _step(
-            "archive into bronze", "batch_processing.spark_jobs.load_pos_archive", "--archive", run / "archive", *history,
-            after=("POS archive written",),
+            "archive into bronze", "batch_processing.spark_jobs.load_pos_archive", *history,
+            "--archive", run / "archive", after=("POS archive written",),
         ),
         _step(
             "live weeks sent to Kafka", "ingestion_layer.kafka.replay_live", "--live", run / "live",

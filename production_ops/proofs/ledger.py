@@ -95,17 +95,18 @@ _DIFFERENCES: Sequence[_Difference] = (
         "without a producer",
         """SELECT NULL AS spool_id, e.topic, NULL AS event_id, NULL AS fate, e.partition, e.offset, 1 AS ends,
                   e.fate AS ended, NULL AS actual
-           FROM ended e ANTI JOIN produced p ON e.topic = p.topic AND e.partition = p.partition AND e.offset = p.offset""",
+           FROM ended e
+           ANTI JOIN produced p ON e.topic = p.topic AND e.partition = p.partition AND e.offset = p.offset""",
     ),
     _Difference("produced twice", "SELECT spool_id, topic FROM produced GROUP BY spool_id, topic HAVING count(*) > 1"),
 )
 
 
 def _findings(con: duckdb.DuckDBPyConnection, difference: _Difference) -> list[str]:
-    rows = con.execute(f"SELECT * FROM ({difference.sql}) LIMIT {_SHOWN}").df()  # noqa: S608
+    rows: pa.Table = con.sql(f"SELECT * FROM ({difference.sql}) LIMIT {_SHOWN}").to_arrow_table()  # noqa: S608
     return [
-        f"{difference.word}: " + ", ".join(f"{k}={v}" for k, v in row.items() if v is not None)
-        for row in rows.astype(object).where(rows.notna(), None).to_dict("records")
+        f"{difference.word}: " + ", ".join(f"{key}={value}" for key, value in row.items() if value is not None)
+        for row in rows.to_pylist()
     ]
 
 
@@ -131,7 +132,7 @@ def _ended(lake_root: Path) -> pa.Table:
         parts: list[pa.Table] = []
         for topic, table in _SILVER.items():
             con.register("rows", _columns(table.path(lake_root), _silver_columns(table)))
-            parts.append(con.execute(_SILVER_ENDS[table is catalog.TRANSACTION_LINE], [topic]).to_arrow_table())
+            parts.append(con.sql(_SILVER_ENDS[table is catalog.TRANSACTION_LINE], params=[topic]).to_arrow_table())
         for table, fate in (
             (catalog.QUARANTINE, "'quarantine:' || reason"),
             (catalog.LATE_EVENT, "'late'"),
@@ -140,7 +141,7 @@ def _ended(lake_root: Path) -> pa.Table:
             columns = ["topic", "partition", "offset", *(["reason"] if table is catalog.QUARANTINE else [])]
             con.register("rows", _columns(table.path(lake_root), columns))
             parts.append(
-                con.execute(
+                con.sql(
                     f'SELECT topic, partition::INTEGER AS partition, "offset", {fate} AS fate FROM rows '  # noqa: S608
                     "WHERE partition >= 0"
                 ).to_arrow_table()
@@ -152,8 +153,8 @@ def _ended(lake_root: Path) -> pa.Table:
 _SILVER_ENDS = {
     False: "SELECT ? AS topic, kafka_partition::INTEGER AS partition, kafka_offset AS \"offset\", 'silver' AS fate "
     "FROM rows WHERE kafka_partition >= 0",
-    True: "SELECT DISTINCT ? AS topic, kafka_partition::INTEGER AS partition, kafka_offset AS \"offset\", 'silver' AS fate "
-    ", row_number() OVER (PARTITION BY kafka_partition, kafka_offset, line_number) AS copy "
+    True: 'SELECT DISTINCT ? AS topic, kafka_partition::INTEGER AS partition, kafka_offset AS "offset", '
+    "'silver' AS fate, row_number() OVER (PARTITION BY kafka_partition, kafka_offset, line_number) AS copy "
     "FROM rows WHERE kafka_partition >= 0",
 }
 _SILVER_ENDS[True] = f'SELECT topic, partition, "offset", fate FROM ({_SILVER_ENDS[True]})'  # noqa: S608

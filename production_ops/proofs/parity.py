@@ -40,7 +40,7 @@ def check_parity(
     """Recompute every feature of every served item and compare.
 
     Args:
-        decisions: values of `decisions.recommendation.v1`; cold-start and degraded ones carry no features and do not count.
+        decisions: values of `decisions.recommendation.v1`; cold-start and degraded ones carry no features.
         reference: states from silver.
         expected_as_of: the close of the last day that the store should know; an older decision is stale.
     """
@@ -63,7 +63,8 @@ def check_parity(
             for name, is_value, should in _differences(decision["feature_names"], item, row_of.get(item["product_id"])):
                 wrong[name] += 1
                 findings.append(
-                    f"customer {decision['customer_id']}, product {item['product_id']}: {name} served {is_value:g}, lake {should:g}"
+                    f"customer {decision['customer_id']}, product {item['product_id']}: "
+                    f"{name} served {is_value:g}, lake {should:g}"
                 )
     total = sum(wrong.values())
     worst = ", ".join(f"{name} ({n})" for name, n in wrong.most_common(4))

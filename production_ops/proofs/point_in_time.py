@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from deltalake import DeltaTable
 from feast import FeatureStore
@@ -22,6 +23,8 @@ from production_ops.proofs.result import ProofResult
 
 _TABLES = (CUSTOMER_FEATURES, PRODUCT_FEATURES, CUSTOMER_PRODUCT_FEATURES)
 _SHOWN = 5
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 def sample_entities(lake_root: Path, days: tuple[int, int], rows: int, seed: int = 7) -> pd.DataFrame:
@@ -51,7 +54,8 @@ def check_point_in_time(
                 compared += len(truth)
                 wrong = ~_equal(given[column].to_numpy(dtype=float), truth[column].to_numpy(dtype=float))
                 findings += [
-                    f"{who}: {column} of {tuple(entities.iloc[i])} is {given[column].iloc[i]}, gold says {truth[column].iloc[i]}"
+                    f"{who}: {column} of {tuple(entities.iloc[i])} is {given[column].iloc[i]}, "
+                    f"gold says {truth[column].iloc[i]}"
                     for i in np.flatnonzero(wrong)
                 ]
     return ProofResult(
@@ -64,8 +68,9 @@ def check_point_in_time(
     )
 
 
-def _equal(left: np.ndarray, right: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    return np.isclose(left, right, rtol=1e-12, atol=0.0, equal_nan=True)
+def _equal(left: FloatArray, right: FloatArray) -> BoolArray:
+    equal: BoolArray = np.isclose(left, right, rtol=1e-12, atol=0.0, equal_nan=True)
+    return equal
 
 
 def _scan(lake_root: Path, table: Table, entities: pd.DataFrame) -> pd.DataFrame:
@@ -77,7 +82,8 @@ def _scan(lake_root: Path, table: Table, entities: pd.DataFrame) -> pd.DataFrame
         con.register("gold", DeltaTable(table.path(lake_root)).to_pyarrow_dataset())
         con.register("wanted", entities[keys].drop_duplicates())
         rows = con.execute(
-            f"SELECT gold.* FROM gold SEMI JOIN wanted USING ({', '.join(keys)}) ORDER BY event_timestamp, created_timestamp"  # noqa: S608
+            f"SELECT gold.* FROM gold SEMI JOIN wanted USING ({', '.join(keys)}) "  # noqa: S608
+            "ORDER BY event_timestamp, created_timestamp"
         ).df()
     by_key = dict(list(rows.groupby(keys, sort=False)))
     found = []

@@ -22,7 +22,8 @@ def beats_peers(report: Mapping[str, Any]) -> ProofResult:
     return ProofResult(
         name="recommender against peers",
         figure=(
-            f"NDCG@10 {ours['ndcg']:.4f} = {ndcg['ratio']:.3f}x [{ndcg['low']:.3f}, {ndcg['high']:.3f}] {ndcg['peer']}; "
+            f"NDCG@10 {ours['ndcg']:.4f} = {ndcg['ratio']:.3f}x [{ndcg['low']:.3f}, {ndcg['high']:.3f}] "
+            f"{ndcg['peer']}; "
             f"recall@10 {ours['recall']:.4f} = {recall['ratio']:.3f}x [{recall['low']:.3f}, {recall['high']:.3f}] "
             f"{recall['peer']}; {ours['queries']:,} baskets"
         ),
@@ -44,7 +45,8 @@ def served_equals_offline(
 
     Args:
         answers: customer id to the product ids served, best first.
-        reference: states from silver at the midnight opening `as_of_day`.
+        reference: states from silver.
+        as_of_day: the served day; what was known at its opening midnight counts.
         score: the registered model's scorer.
         hidden: products out of stock, from the lake.
     """

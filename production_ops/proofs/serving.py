@@ -13,7 +13,7 @@ BUDGET_MS = 150.0
 
 
 def answers_in_budget(statuses: Sequence[int], waits_ms: Sequence[float], floor_ms: Sequence[float]) -> ProofResult:
-    """All answers are 200 and 95 of 100 come inside the request budget (R4). Waits are the client's, in milliseconds."""
+    """All answers are 200 and 95 of 100 come inside the request budget (R4). Waits are the client's (ms)."""
     p50, p95 = np.percentile(waits_ms, [50, 95])
     floor50, floor95 = np.percentile(floor_ms, [50, 95])
     codes = Counter(statuses)

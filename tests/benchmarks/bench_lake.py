@@ -1,9 +1,9 @@
 """The lake by batch on Sail and on Apache Spark over the whole year: `measures.md`, lake-1 and lake-2.
 
 Both engines build silver and gold from the same bronze, step by step and interleaved, warm (a week in a throwaway lake
-first); then every table they wrote is compared row by row. Printed: seconds, their ratio, CPU seconds and peak RSS of each
-server, rows, differences, and an added day on Sail beside its full rebuild.
-Run: `python -m tests.benchmarks.bench_lake [--weeks N] [--rounds N] [--json FILE]`. Exit 1: unequal, or below the ratio.
+first); then every table they wrote is compared row by row. Printed: seconds, their ratio, CPU seconds and peak RSS of
+each server, rows, differences, and an added day on Sail beside its full rebuild.
+Run: `python -m tests.benchmarks.bench_lake [--weeks N] [--rounds N] [--json FILE]`. Exit 1: unequal, or ratio too low.
 """
 
 from __future__ import annotations

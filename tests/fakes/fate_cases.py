@@ -7,7 +7,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from contracts.topics_names import CLICK, PAYMENT, TRANSACTION
+from contracts.topics_names import CLICK, TRANSACTION
 from shared_utils.time_utils import to_rfc3339
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)  # a Monday

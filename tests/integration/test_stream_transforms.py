@@ -105,12 +105,12 @@ def test_a_replayed_batch_gives_the_same_fates_though_silver_has_its_rows(spark:
     first = fated(spark, cases)
     silver = click.transform(fates.of_fate(first, fates.SILVER))
     late = refused.late_event(fates.of_fate(first, fates.LATE))
-    for written in ((silver, None), (None, late), (silver, late)):
-        known = fates.known_events(*written, CLICK, first_arrival=NOON.date(), horizon_days=30)
+    for in_silver, in_late in ((silver, None), (None, late), (silver, late)):
+        known = fates.known_events(in_silver, in_late, CLICK, first_arrival=NOON.date(), horizon_days=30)
         again = fated(spark, cases, known)
         assert by_offset(again) == expected(cases)
         marked = again.filter(F.col("settled_in").isNotNull()).count()
-        assert marked == sum(table.count() for table in written if table is not None)
+        assert marked == sum(table.count() for table in (in_silver, in_late) if table is not None)
 
 
 def test_a_later_batch_is_judged_by_what_came_first(spark: SparkSession) -> None:
@@ -139,9 +139,11 @@ def test_ids_are_looked_up_only_within_the_horizon_and_the_topic(spark: SparkSes
     silver = click.transform(fates.of_fate(first, fates.SILVER))
     late = refused.late_event(fates.of_fate(first, fates.LATE))
     far = fates.known_events(silver, None, CLICK, first_arrival=date(2026, 12, 3), horizon_days=30)
-    assert far is not None and far.count() == 0
+    assert far is not None
+    assert far.count() == 0
     other = fates.known_events(None, late, PAYMENT, first_arrival=NOON.date(), horizon_days=30)
-    assert other is not None and other.count() == 0
+    assert other is not None
+    assert other.count() == 0
     assert fates.known_events(None, None, CLICK, first_arrival=NOON.date(), horizon_days=30) is None
 
 
@@ -236,5 +238,3 @@ def decision() -> dict[str, Any]:
         "feature_names": ["a", "b"],
         "items": [{"product_id": BOUGHT, "rank": 1, "score": 0.5, "source": "repeat", "features": [1.0, 0.25]}],
     }
-
-

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from model_worlds import make_lines
 
 from ml_modeling.core import baselines
 from ml_modeling.core.replay import OrderLines
+from tests.fakes.model_worlds import make_lines
 
 CUSTOMERS, PRODUCTS = 6, 12
 

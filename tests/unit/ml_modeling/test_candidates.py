@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_worlds import FIRST_DAY, make_world
 
 from ml_modeling.core.candidates import CandidateLimits, CandidateSet, CandidateSource, generate_candidates, top_n
 from ml_modeling.core.training_set import PointInTime
+from tests.fakes.model_worlds import FIRST_DAY, make_world
 
 DAY = FIRST_DAY + 50
 SMALL = CandidateLimits(repeat=3, copurchase=2, popularity=2, copurchase_pairs=5)

@@ -5,11 +5,11 @@ import re
 import model_worlds as worlds
 import numpy as np
 import pytest
-from model_worlds import FIRST_DAY, make_world
 
 from ml_modeling.core.features import FEATURE_NAMES
 from ml_modeling.core.splits import Baskets, grid_queries
 from ml_modeling.core.training_set import graded_labels, query_rows, training_rows
+from tests.fakes.model_worlds import FIRST_DAY, make_world
 
 DAY = FIRST_DAY + 50
 

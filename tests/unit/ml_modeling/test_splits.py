@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_worlds import FIRST_DAY, make_lines
 
 from ml_modeling.core import splits
+from tests.fakes.model_worlds import FIRST_DAY, make_lines
 
 
 @settings(max_examples=30, deadline=None)

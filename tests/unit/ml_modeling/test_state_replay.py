@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_worlds import FIRST_DAY, make_dimension, make_lines
 
 from ml_modeling.core.replay import build_copurchase, build_histories
 from ml_modeling.core.states import decay
+from tests.fakes.model_worlds import FIRST_DAY, make_dimension, make_lines
 
 
 @settings(max_examples=25, deadline=None)

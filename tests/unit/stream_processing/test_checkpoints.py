@@ -74,6 +74,8 @@ def test_a_checkpoint_fits_a_table_that_has_its_batches(committed: int, planned:
 
 
 @pytest.mark.parametrize(("committed", "planned", "written"), [(2, 2, None), (2, 3, 1), (2, 3, 4), (-1, -1, 0)])
-def test_a_checkpoint_of_another_age_than_its_table_is_refused(committed: int, planned: int, written: int | None) -> None:
+def test_a_checkpoint_of_another_age_than_its_table_is_refused(
+    committed: int, planned: int, written: int | None
+) -> None:
     with pytest.raises(CheckpointError, match="restored or emptied"):
         check_fits(Checkpoint(Path("c")), Progress("q-1", planned, committed), written)

@@ -23,7 +23,7 @@ def test_topics_choose_the_streams() -> None:
 
 
 def test_an_unknown_topic_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match="shop.clicks.v1") as caught:
+    with pytest.raises(ConfigurationError, match=r"shop\.clicks\.v1") as caught:
         select_jobs("shop.clicks.v1")
     assert CLICK in caught.value.remedy
 
@@ -34,7 +34,7 @@ def test_the_session_settings_keep_utc() -> None:
 
 def test_a_setting_without_a_value_is_refused(tmp_path: Path) -> None:
     (tmp_path / "spark.conf").write_text("# fine\n\nspark.master local[*]\nspark.driver.memory\n")
-    with pytest.raises(ConfigurationError, match="spark.driver.memory"):
+    with pytest.raises(ConfigurationError, match=r"spark\.driver\.memory"):
         read_defaults(tmp_path / "spark.conf")
 
 
