@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import re
 
-import model_worlds as worlds
 import numpy as np
 import pytest
 
 from ml_modeling.core.features import FEATURE_NAMES
 from ml_modeling.core.splits import Baskets, grid_queries
 from ml_modeling.core.training_set import graded_labels, query_rows, training_rows
+from tests.fakes import model_worlds as worlds
 from tests.fakes.model_worlds import FIRST_DAY, make_world
 
 DAY = FIRST_DAY + 50
