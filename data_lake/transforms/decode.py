@@ -60,10 +60,11 @@ def judge(raw: DataFrame, topic: str) -> DataFrame:
     )
     reason, detail = _refusal(F.col("verdict"), F.col("lateness_seconds"))
     return (
-        typed.withColumn("reason", reason)
-        .withColumn("detail", detail)
+        # The casts: over Connect, Spark types a UDF's text as `string collate UTF8_BINARY`, which Delta readers refuse.
+        typed.withColumn("reason", reason.cast("string"))
+        .withColumn("detail", detail.cast("string"))
         .withColumn("event_date", F.to_date("event_time"))
-        .withColumn("payload_sha256", F.col("verdict.sha256"))
+        .withColumn("payload_sha256", F.col("verdict.sha256").cast("string"))
         .drop("verdict")
     )
 
