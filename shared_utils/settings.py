@@ -89,6 +89,7 @@ class ServingSettings(_Group):
     port: int = 8000
     budget_ms: int = Field(default=150, ge=10)
     model_cache_dir: Path = Path("build/run/model_cache")
+    model_alias: str = "champion"
     alias_poll_seconds: float = Field(default=2.0, gt=0)
     store_poll_seconds: float = Field(default=2.0, gt=0)
     max_feature_age_seconds: float = Field(default=172_800, gt=0)

@@ -1,15 +1,17 @@
-"""Train the two rankers and keep the better one.
+"""Train the two rankers and keep the better one among those whose scorer parity holds.
 
-LightGBM `lambdarank` and XGBoost `rank:ndcg` see the same rows; the one with the higher NDCG@10 on held-out households
-wins. Both are deterministic: the same arrays give the same model bytes.
+LightGBM `lambdarank` and XGBoost `rank:ndcg` see the same rows. Each is measured on held-out households: its NDCG@10,
+and the largest absolute difference between its own raw scores and those of the served ONNX scorer. A kind that differs
+by more than `PARITY_TOLERANCE` is dropped; of the rest the higher NDCG@10 wins. XGBoost sums its trees in float32, so
+at the usual size of raw scores (about 4) it differs by some 4e-6 and is dropped; the rule is measured, not assumed.
+Both libraries are deterministic: the same arrays give the same model bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import lightgbm as lgb
 import numpy as np
@@ -17,18 +19,16 @@ import numpy.typing as npt
 import xgboost as xgb
 
 from ml_modeling.core.features import FEATURE_NAMES
+from ml_modeling.core.model_kind import ModelKind as ModelKind
+from ml_modeling.core.scorer import Scorer, to_onnx
 from ml_modeling.core.states import Float32Array, FloatArray, IntArray
 from ml_modeling.core.training_set import TRUTH_GRADE, RankerRows
+from shared_utils.errors import DataError
 
 THREADS = 2
 SEED = 7
-
-
-class ModelKind(StrEnum):
-    """Library that produced a model."""
-
-    LIGHTGBM = "lightgbm"
-    XGBOOST = "xgboost"
+PARITY_TOLERANCE = 1e-6
+"""Largest absolute difference allowed between a library's raw score and the served one."""
 
 
 LIGHTGBM_PARAMETERS: Mapping[str, object] = {
@@ -67,11 +67,15 @@ ROUNDS = 300
 
 @dataclass(frozen=True, slots=True)
 class TrainedRanker:
-    """A model as its library's own bytes (LightGBM text, XGBoost UBJSON), and its validation NDCG@10."""
+    """A model as its library's own bytes (LightGBM text, XGBoost UBJSON), measured on held-out households.
+
+    `parity` is the largest absolute difference between native and served raw scores on the same rows.
+    """
 
     kind: ModelKind
     content: bytes
     validation_ndcg: float
+    parity: float
 
     @property
     def sha256(self) -> str:
@@ -136,16 +140,43 @@ def native_scores(kind: ModelKind, content: bytes, matrix: Float32Array) -> Floa
     return np.asarray(model.inplace_predict(matrix, predict_type="margin"), dtype=np.float64)
 
 
+def scorer_parity(kind: ModelKind, content: bytes, matrix: Float32Array, native: FloatArray) -> float:
+    """Largest absolute difference of the served ONNX scorer from `native`, the library's raw scores of `matrix`."""
+    served = Scorer(to_onnx(kind, content)).score(matrix)
+    return float(np.abs(served - native).max(initial=0.0))
+
+
+def best_with_parity(trained: Sequence[TrainedRanker]) -> TrainedRanker:
+    """The highest validation NDCG@10 among the rankers that the scorer serves exactly; the first one on a tie.
+
+    Raises:
+        DataError: no ranker has parity.
+    """
+    exact = [ranker for ranker in trained if ranker.parity <= PARITY_TOLERANCE]
+    if not exact:
+        measured = ", ".join(f"{ranker.kind.value} {ranker.parity:.2g}" for ranker in trained)
+        raise DataError(
+            f"No ranker is served within {PARITY_TOLERANCE:g} of its library ({measured}).",
+            "Lower the rounds or the learning rate, so that raw scores stay small.",
+        )
+    return max(exact, key=lambda ranker: ranker.validation_ndcg)
+
+
 def train_ranker(rows: RankerRows, *, rounds: int = ROUNDS) -> TrainedRanker:
-    """The better of the two libraries on held-out households."""
+    """The better of the two libraries on held-out households, among those whose scorer parity holds there.
+
+    Raises:
+        DataError: neither library's model is served exactly.
+    """
     train, held = split_households(rows)
     in_truth = (held.label >= TRUTH_GRADE).astype(np.int64)
     trained = []
     for kind, fit in ((ModelKind.LIGHTGBM, train_lightgbm), (ModelKind.XGBOOST, train_xgboost)):
         content = fit(train, rounds)
-        ndcg = grouped_ndcg(native_scores(kind, content, held.matrix), in_truth, held.group_size)
-        trained.append(TrainedRanker(kind, content, ndcg))
-    return max(trained, key=lambda ranker: ranker.validation_ndcg)
+        native = native_scores(kind, content, held.matrix)
+        ndcg = grouped_ndcg(native, in_truth, held.group_size)
+        trained.append(TrainedRanker(kind, content, ndcg, scorer_parity(kind, content, held.matrix, native)))
+    return best_with_parity(trained)
 
 
 def feature_gains(ranker: TrainedRanker) -> list[float]:

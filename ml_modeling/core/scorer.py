@@ -30,7 +30,7 @@ import xgboost as xgb
 from onnx import TensorProto, helper
 
 from ml_modeling.core.features import FEATURE_NAMES
-from ml_modeling.core.ranker import ModelKind
+from ml_modeling.core.model_kind import ModelKind
 from ml_modeling.core.states import Float32Array, FloatArray
 
 INPUT_NAME = "features"

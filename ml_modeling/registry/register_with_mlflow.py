@@ -21,6 +21,7 @@ from shared_utils.time_utils import EPOCH, Clock, system_clock
 log = structlog.get_logger(__name__)
 
 CHAMPION = "champion"
+CHALLENGER = "challenger"
 EXPERIMENT = "recommender"
 _SQLITE = "sqlite:///"
 
@@ -50,7 +51,7 @@ class Registered:
 def register(
     settings: MlflowSettings, record: TrainingRecord, gate: GateDecision, clock: Clock = system_clock
 ) -> Registered:
-    """Log the run, register its bundle as a new version and move `@champion` if the gate let it pass.
+    """Log the run and register its bundle. `@challenger` is the newest version; `@champion` moves through the gate.
 
     Raises:
         DependencyError: MLflow does not answer.
@@ -59,6 +60,7 @@ def register(
         client = MlflowClient(tracking_uri(settings))
         run_id, artifacts = _log_run(client, settings, record, clock)
         version = _new_version(client, settings.recommender_name, artifacts, run_id, record, gate)
+        client.set_registered_model_alias(settings.recommender_name, CHALLENGER, version)
         if gate.passed:
             client.set_registered_model_alias(settings.recommender_name, CHAMPION, version)
     except (MlflowException, OSError) as exc:

@@ -14,7 +14,7 @@ from model_serving.core.shelf import LiveShelf
 from model_serving.decisions import DecisionPublisher
 from model_serving.fastapi_server.access import Guard
 from model_serving.fastapi_server.feature_fetcher import FeatureFetcher, RedisShopReader, StoreRefresher
-from model_serving.fastapi_server.model_loader import ALIAS, ModelLoader
+from model_serving.fastapi_server.model_loader import ModelLoader
 from model_serving.fastapi_server.onnx_scorer import load_onnx_scorer
 from model_serving.fastapi_server.schemas import ModelsPublic, ServedModelPublic
 from model_serving.fastapi_server.services.deadline import DeadlineRunner
@@ -54,6 +54,7 @@ class Services:
     live: LiveShelf
     publisher: DecisionPublisher
     background: tuple[Periodic, ...]
+    alias: str
 
     def start(self) -> None:
         """Load model and products once, then keep them fresh; begin to publish."""
@@ -77,7 +78,7 @@ class Services:
                 ServedModelPublic(
                     name=model.ref.name,
                     version=model.ref.version,
-                    alias=ALIAS,
+                    alias=self.alias,
                     sha256=model.checksum,
                     feature_set=model.ref.feature_set,
                     feature_names=list(model.feature_names),
@@ -114,7 +115,8 @@ def bootstrap(settings: Settings, adapters: Adapters | None = None) -> Services:
     recommendations = RecommendationService(live, features, clock, metrics, max_age)
     publisher = DecisionPublisher(world.open_sink, clock, metrics)
     name, cache = settings.mlflow.recommender_name, serving.model_cache_dir
-    loader = ModelLoader(name, world.registry, cache, world.load_scorer, live, metrics)
+    alias = settings.serving.model_alias
+    loader = ModelLoader(name, world.registry, cache, world.load_scorer, live, metrics, alias)
     refresher = StoreRefresher(world.products, world.shop, live)
     return Services(
         recommendations=recommendations,
@@ -129,4 +131,5 @@ def bootstrap(settings: Settings, adapters: Adapters | None = None) -> Services:
             Periodic("model", serving.alias_poll_seconds, loader.refresh),
             Periodic("store", serving.store_poll_seconds, refresher.refresh, metrics.store_refresh_failures.inc),
         ),
+        alias=alias,
     )

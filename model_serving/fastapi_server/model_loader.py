@@ -54,8 +54,10 @@ class ModelLoader:
         load_scorer: ScorerLoader,
         live: LiveShelf,
         metrics: ServingMetrics,
+        alias: str = ALIAS,
     ) -> None:
         self._name = name
+        self._alias = alias
         self._registry = registry
         self._cache = cache_dir
         self._load_scorer = load_scorer
@@ -72,7 +74,7 @@ class ModelLoader:
             DataError: the champion was refused (once for each); the one before serves on.
         """
         try:
-            found = self._registry.resolve(self._name, ALIAS)
+            found = self._registry.resolve(self._name, self._alias)
             known = None if found is None else _Known(found.name, found.version, found.tags.get(CHECKSUM_TAG, ""))
             if found is not None and known is not None and known not in (self._serving, self._refused):
                 self._bring_live(known, found)

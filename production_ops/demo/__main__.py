@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from data_sources.calendar import Calendar
+from ml_modeling.registry.register_with_mlflow import CHALLENGER
 from model_serving.tokens import Scope, mint
 from production_ops.demo import evidence, page
 from production_ops.demo.steps import Step, Timeline, run_steps
@@ -77,6 +78,9 @@ def build_world(world: World, stack: LocalStack, console: Console, outcome: Outc
 def serve_world(world: World, stack: LocalStack, settings: Settings, console: Console, outcome: Outcome) -> str:
     """Start the API, ask for every shelf of the sample, and prove the answers; gives the token that was used."""
     console.print("[bold]Live answers[/]")
+    if not evidence.training_report(world)["champion"]:
+        console.print("  the gate refused the model: there is no @champion, the API shows @challenger", style="yellow")
+        stack.set_environment({**world.environment(), "SHOP_SERVING__MODEL_ALIAS": CHALLENGER})
     stack.start("serving")
     base_url, token = (
         f"http://{stack.address('serving')}",

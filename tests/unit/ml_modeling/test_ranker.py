@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -9,7 +10,8 @@ from ml_modeling.core import ranker
 from ml_modeling.core.features import FEATURE_NAMES
 from ml_modeling.core.metrics import ndcg_at
 from ml_modeling.core.scorer import Scorer, to_onnx
-from ml_modeling.core.training_set import RankerRows
+from ml_modeling.core.training_set import TRUTH_GRADE, RankerRows
+from shared_utils.errors import DataError
 
 FITS = {ranker.ModelKind.LIGHTGBM: ranker.train_lightgbm, ranker.ModelKind.XGBOOST: ranker.train_xgboost}
 KINDS = pytest.mark.parametrize("kind", list(FITS))
@@ -82,3 +84,34 @@ def test_households_stand_on_one_side_only() -> None:
     assert not set(train.customer_index) & set(held.customer_index)
     assert len(train.matrix) + len(held.matrix) == len(rows().matrix)
     assert 0 < len(held.group_size) < len(train.group_size)
+
+
+def measured(kind: ranker.ModelKind, ndcg: float, parity: float) -> ranker.TrainedRanker:
+    return ranker.TrainedRanker(kind, b"", ndcg, parity)
+
+
+def test_the_better_kind_wins_only_with_parity() -> None:
+    lightgbm = measured(ranker.ModelKind.LIGHTGBM, 0.50, 2.4e-7)
+    exact, inexact = (measured(ranker.ModelKind.XGBOOST, 0.52, parity) for parity in (1e-6, 4e-6))
+    assert ranker.best_with_parity([lightgbm, exact]) is exact
+    assert ranker.best_with_parity([lightgbm, inexact]) is lightgbm
+    assert ranker.best_with_parity([lightgbm, measured(ranker.ModelKind.XGBOOST, 0.50, 0.0)]) is lightgbm
+
+
+def test_planted_no_kind_with_parity_is_refused() -> None:
+    with pytest.raises(DataError, match="xgboost 4e-06"):
+        ranker.best_with_parity([measured(ranker.ModelKind.XGBOOST, 0.5, 4e-6)])
+
+
+def test_parity_sees_a_difference() -> None:
+    kind, matrix = ranker.ModelKind.LIGHTGBM, rows().matrix
+    native = ranker.native_scores(kind, model(kind), matrix)
+    assert ranker.scorer_parity(kind, model(kind), matrix, native) <= ranker.PARITY_TOLERANCE
+    native[3] += 1e-4
+    assert ranker.scorer_parity(kind, model(kind), matrix, native) == pytest.approx(1e-4, rel=0.01)
+
+
+def test_training_keeps_a_kind_that_is_served_exactly() -> None:
+    kept = ranker.train_ranker(replace(rows(), label=rows().label * TRUTH_GRADE), rounds=ROUNDS)
+    assert kept.parity <= ranker.PARITY_TOLERANCE
+    assert kept.validation_ndcg > 0

@@ -1,0 +1,12 @@
+"""The ranker libraries, apart from `ranker` so that the scorer may name them and the ranker may use the scorer."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ModelKind(StrEnum):
+    """Library that produced a model."""
+
+    LIGHTGBM = "lightgbm"
+    XGBOOST = "xgboost"
