@@ -24,6 +24,7 @@ from pydantic_settings import (
 from shared_utils.errors import ConfigurationError
 
 REPO_ROOT = Path(__file__).resolve().parent.parent
+_CONNECT_MARKS = frozenset({"SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_API_MODE"})
 PLACEHOLDER_SECRET = "dev-only-placeholder-secret-change-me"  # noqa: S105 (refused outside dev and test)
 
 
@@ -171,7 +172,7 @@ def override_settings(variables: Mapping[str, str]) -> Settings:
     Raises:
         ConfigurationError: as `load_settings`.
     """
-    before = process_environment()
+    before = dict(os.environ)
     os.environ.update(variables)
     try:
         return load_settings.__wrapped__()
@@ -181,5 +182,9 @@ def override_settings(variables: Mapping[str, str]) -> Settings:
 
 
 def process_environment() -> dict[str, str]:
-    """A copy of this process's environment, for the commands that it starts."""
-    return dict(os.environ)
+    """A copy of this process's environment, for the commands that it starts.
+
+    A Spark Connect session marks its process for good (`SPARK_CONNECT_MODE_ENABLED`); a child that inherits the mark
+    cannot start a classic driver.
+    """
+    return {name: value for name, value in os.environ.items() if name not in _CONNECT_MARKS}
