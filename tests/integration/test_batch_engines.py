@@ -24,12 +24,7 @@ from tests.fakes.batch_lake import (
     write_kafka_rows,
 )
 
-pytestmark = [
-    pytest.mark.spark,
-    pytest.mark.integration,
-    # Red before data_lake.transforms.decode cast its texts (see there); not yet seen green after it.
-    pytest.mark.skip(reason="Spark Connect engine: to be run again on a quiet machine since the collation cast"),
-]
+pytestmark = [pytest.mark.spark, pytest.mark.integration]
 FLOAT_REL = 1e-9
 DAYS = 8
 

@@ -190,7 +190,6 @@ def test_the_report_counts_what_the_tables_hold(drained: World) -> None:
         assert counts["received"] == len(of_topic(topic))
 
 
-@pytest.mark.skip(reason="takes minutes and was not yet seen green on a quiet machine: run it first thing")
 @pytest.mark.timeout(1_600)
 def test_crashes_after_every_write_lose_and_double_nothing(broker: World, tmp_path: Path) -> None:
     world = broker.at(tmp_path)
