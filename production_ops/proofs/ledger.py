@@ -50,6 +50,7 @@ def balance(lake_root: Path, produced: Iterable[Produced], fates: pa.Table) -> P
         con.register("fates", fates)
         con.register("produced", _as_table(produced))
         con.register("ended", _ended(lake_root))
+        con.execute(_REPAIRED)
         con.execute(_JOIN)
         findings = [finding for query in _DIFFERENCES for finding in _findings(con, query)]
         counts: dict[str, int] = {
@@ -76,6 +77,13 @@ class _Difference:
     sql: str
 
 
+# A repair folds late rows into silver and keeps the record of their lateness: one end, not two.
+_REPAIRED = """
+CREATE TABLE settled AS
+SELECT e.* FROM ended e LEFT JOIN (SELECT DISTINCT topic, partition, "offset" FROM ended WHERE fate = 'late') l
+    ON e.topic = l.topic AND e.partition = l.partition AND e."offset" = l."offset"
+WHERE e.fate <> 'silver' OR l.topic IS NULL
+"""
 _JOIN = """
 CREATE TABLE joined AS
 SELECT f.spool_id, f.topic, f.event_id, f.fate,
@@ -83,7 +91,7 @@ SELECT f.spool_id, f.topic, f.event_id, f.fate,
        split_part(min(e.fate), ':', 1) AS actual
 FROM fates f
 LEFT JOIN produced p ON p.spool_id = f.spool_id
-LEFT JOIN ended e ON e.topic = p.topic AND e.partition = p.partition AND e.offset = p.offset
+LEFT JOIN settled e ON e.topic = p.topic AND e.partition = p.partition AND e.offset = p.offset
 GROUP BY ALL
 """
 _DIFFERENCES: Sequence[_Difference] = (
@@ -95,7 +103,7 @@ _DIFFERENCES: Sequence[_Difference] = (
         "without a producer",
         """SELECT NULL AS spool_id, e.topic, NULL AS event_id, NULL AS fate, e.partition, e.offset, 1 AS ends,
                   e.fate AS ended, NULL AS actual
-           FROM ended e
+           FROM settled e
            ANTI JOIN produced p ON e.topic = p.topic AND e.partition = p.partition AND e.offset = p.offset""",
     ),
     _Difference("produced twice", "SELECT spool_id, topic FROM produced GROUP BY spool_id, topic HAVING count(*) > 1"),

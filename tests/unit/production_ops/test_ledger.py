@@ -101,3 +101,10 @@ def test_a_row_that_nobody_produced_is_named(lake: Path) -> None:
 def test_a_record_sent_twice_is_named(lake: Path) -> None:
     result = balance(lake, [*produced(), Produced(CLICK, 0, 50, 0)], fates())
     assert any("produced twice" in finding for finding in result.findings)
+
+
+def test_a_repaired_late_row_ends_once(lake: Path) -> None:
+    put(lake, catalog.SILVER_CLICK, {"kafka_partition": [0], "kafka_offset": [3]})
+    result = balance(lake, produced(), fates())
+    assert result.passed, result.findings
+    assert result.numbers["late"] == 1
