@@ -36,9 +36,11 @@ LIGHTGBM_PARAMETERS: Mapping[str, object] = {
     "lambdarank_truncation_level": 20,
     "label_gain": list(range(16)),
     "learning_rate": 0.05,
-    "num_leaves": 31,
-    "min_data_in_leaf": 50,
-    "feature_fraction": 0.5,
+    "num_leaves": 15,
+    "min_data_in_leaf": 200,
+    "max_bin": 63,
+    "lambda_l2": 5.0,
+    "feature_fraction": 0.3,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "deterministic": True,
@@ -53,16 +55,18 @@ XGBOOST_PARAMETERS: Mapping[str, object] = {
     "lambdarank_num_pair_per_sample": 16,
     "ndcg_exp_gain": False,
     "eta": 0.05,
-    "max_depth": 6,
-    "min_child_weight": 20,
+    "max_depth": 5,
+    "min_child_weight": 5,
+    "max_bin": 64,
+    "reg_lambda": 5.0,
     "subsample": 0.8,
-    "colsample_bytree": 0.5,
+    "colsample_bytree": 0.3,
     "tree_method": "hist",
     "nthread": THREADS,
     "seed": SEED,
     "verbosity": 0,
 }
-ROUNDS = 300
+ROUNDS = 200
 
 
 @dataclass(frozen=True, slots=True)
