@@ -25,4 +25,5 @@ def configure_logging(*, json: bool, level: str = "INFO") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request at INFO
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s %(message)s")
