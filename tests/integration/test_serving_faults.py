@@ -20,6 +20,7 @@ from tests.fakes.serving_process import Answer, RedisProcess, ServingProcess, lo
 pytestmark = pytest.mark.integration
 BUDGET_MS = 150.0
 REQUESTS = 500
+CLIENTS = 4
 ENDED = (0, -signal.SIGTERM)  # uvicorn shuts down in order, then lets the signal end the process
 
 
@@ -72,11 +73,11 @@ def check_promise(answers: list[Answer]) -> None:
 def test_a_lost_redis_degrades_inside_the_budget_and_recovers(
     serving: ServingProcess, redis_process: RedisProcess, fault: str
 ) -> None:
-    with load(serving) as answers:
+    with load(serving, clients=CLIENTS) as answers:
         wait_until(lambda: len(answers) >= 200, "warm answers")
         healthy, threads, files = len(answers), serving.threads(), serving.open_files()
         redis_process.signal(signal.SIGSTOP) if fault == "frozen" else redis_process.kill()
-        begin = len(answers) + 4  # those in flight may still be whole
+        begin = len(answers)
         wait_until(lambda: len(answers) >= begin + REQUESTS, "answers under the fault")
         end = len(answers)
         if fault == "frozen":
@@ -89,7 +90,9 @@ def test_a_lost_redis_degrades_inside_the_budget_and_recovers(
     assert whole >= 0.9 * healthy  # the control; on a machine that others load, a read may miss its 30 ms
     broken = answers[begin:end]
     check_promise(broken)
-    assert all(answer.body["degraded"] and answer.body["degraded_reasons"] for answer in broken)
+    # Each client had at most one request in flight, which may still be whole and may be noted down late.
+    assert sum(not answer.body["degraded"] for answer in broken) <= CLIENTS
+    assert all(answer.body["degraded_reasons"] for answer in broken if answer.body["degraded"])
     assert all(len(answer.body["items"]) == 10 for answer in broken)
     assert serving.threads() <= threads
     assert serving.open_files() <= files + 8  # one socket a pool thread that had not connected yet
