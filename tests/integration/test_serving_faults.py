@@ -21,6 +21,7 @@ pytestmark = pytest.mark.integration
 BUDGET_MS = 150.0
 REQUESTS = 500
 CLIENTS = 4
+WORKERS = 8  # settings.serving.workers: the pool starts its threads one by one, when all that run are busy
 ENDED = (0, -signal.SIGTERM)  # uvicorn shuts down in order, then lets the signal end the process
 
 
@@ -94,8 +95,8 @@ def test_a_lost_redis_degrades_inside_the_budget_and_recovers(
     assert sum(not answer.body["degraded"] for answer in broken) <= CLIENTS
     assert all(answer.body["degraded_reasons"] for answer in broken if answer.body["degraded"])
     assert all(len(answer.body["items"]) == 10 for answer in broken)
-    assert serving.threads() <= threads
-    assert serving.open_files() <= files + 8  # one socket a pool thread that had not connected yet
+    assert serving.threads() <= threads + WORKERS  # a thread a request would be hundreds
+    assert serving.open_files() <= files + WORKERS  # one socket a pool thread that had not connected yet
 
 
 def test_a_flushed_redis_is_marked_and_refilled(serving: ServingProcess, redis_process: RedisProcess) -> None:
