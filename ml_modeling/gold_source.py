@@ -81,7 +81,7 @@ def load_gold(snapshots: Snapshots) -> GoldSource:
             products=_products(product, _dimension(con, snapshots, product, product_ids)),
             customers=SnapshotCustomerHistory(
                 start=np.searchsorted(customer["customer_id"], np.append(customer_ids, np.iinfo(np.int64).max)),
-                visible_from=customer["visible_from"],
+                visible_from=customer["from_day"],
                 columns=customer,
             ),
             copurchase=_copurchase(con, snapshots, product_ids),
@@ -94,11 +94,14 @@ def _effective(con: duckdb.DuckDBPyConnection, snapshots: Snapshots, name: str) 
     register_effective(con, view, snapshots.paths[name])
     keys = ", ".join(view.keys)
     columns = ", ".join(f"{view.feature_name(column)} AS {column}" for column in view.columns)
+    # Rounded up: a row that becomes known a minute after midnight is first read at the next one. DuckDB's // cuts
+    # towards zero, so the sum stays positive. Rows of one day keep the order in which they became known.
     query = f"""
-        WITH days AS (SELECT *, -((-epoch_us(visible_from)) // {_DAY_US}) AS day_from FROM {name})
-        SELECT {keys}, {columns}, day_from AS visible_from,
-               coalesce(lead(day_from) OVER (PARTITION BY {keys} ORDER BY visible_from), {NEVER}) AS visible_until
-        FROM days ORDER BY {keys}, visible_from
+        WITH known AS (
+            SELECT *, (epoch_us(visible_from) + {_DAY_US} - 1) // {_DAY_US} AS from_day FROM {name})
+        SELECT {keys}, {columns}, from_day,
+               coalesce(lead(from_day) OVER (PARTITION BY {keys} ORDER BY known.visible_from), {NEVER}) AS until_day
+        FROM known ORDER BY {keys}, known.visible_from
     """  # noqa: S608 (names of the catalogue)
     return {key: np.asarray(values) for key, values in con.execute(query).fetchnumpy().items()}
 
@@ -110,8 +113,8 @@ def _pairs(rows: Columns, customer_ids: IntArray, product_ids: IntArray) -> Pair
         state[name] = rows[name].astype(np.float64 if "decayed" in name else np.int64)
     return PairHistory(
         customer_start=np.searchsorted(customer_index, np.arange(len(customer_ids) + 1)),
-        visible_from=rows["visible_from"],
-        visible_until=rows["visible_until"],
+        visible_from=rows["from_day"],
+        visible_until=rows["until_day"],
         rows=PairState(**state),
     )
 
@@ -123,8 +126,8 @@ def _products(rows: Columns, dimension: ProductDimension) -> ProductHistory:
             kept[name] = rows[name].astype(np.float64) if "decayed" in name else rows[name].astype(np.int64)
     return ProductHistory(
         product_index=np.searchsorted(dimension.product_id, rows["product_id"]),
-        visible_from=rows["visible_from"],
-        visible_until=rows["visible_until"],
+        visible_from=rows["from_day"],
+        visible_until=rows["until_day"],
         columns=kept,
         dimension=dimension,
     )

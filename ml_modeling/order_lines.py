@@ -18,10 +18,13 @@ from ml_modeling.core.states import IntArray
 
 @dataclass(frozen=True, slots=True)
 class SilverLines:
-    """Order lines with the ids behind their indices (ascending) and the Delta version they were read at."""
+    """Order lines with the ids behind their indices (ascending) and the Delta version they were read at.
+
+    `known_from_day`: the first day at whose opening midnight the line had arrived. Shape: `(lines,)`.
+    """
 
     lines: OrderLines
-    arrival_day: IntArray
+    known_from_day: IntArray
     customer_ids: IntArray
     product_ids: IntArray
     basket_ids: IntArray
@@ -29,7 +32,7 @@ class SilverLines:
 
     def known_at(self, day: int) -> OrderLines:
         """The lines of earlier days that had arrived by the midnight opening `day`."""
-        return self.lines.where((self.lines.day < day) & (self.arrival_day < day))
+        return self.lines.where((self.lines.day < day) & (self.known_from_day <= day))
 
 
 def read_order_lines(
@@ -55,7 +58,7 @@ def read_order_lines(
         spend_cents=values["sales_cents"],
         discounted=values["discounted"].astype(bool),
     )
-    return SilverLines(lines, values["arrival_day"], customers, products, _basket_ids(values), table.version())
+    return SilverLines(lines, values["known_from_day"], customers, products, _basket_ids(values), table.version())
 
 
 def _basket_ids(values: dict[str, npt.NDArray[Any]]) -> IntArray:
@@ -67,7 +70,8 @@ def _basket_ids(values: dict[str, npt.NDArray[Any]]) -> IntArray:
 _QUERY = """
 SELECT customer_id, product_id, basket_id,
        dense_rank() OVER (ORDER BY event_time, basket_id) AS basket_number,
-       epoch_us(event_time) // 86400000000 AS day, epoch_us(arrival_time) // 86400000000 AS arrival_day,
+       epoch_us(event_time) // 86400000000 AS day,
+       (epoch_us(arrival_time) + 86399999999) // 86400000000 AS known_from_day,
        quantity::BIGINT AS quantity, sales_cents,
        retail_discount_cents + coupon_discount_cents + coupon_match_discount_cents > 0 AS discounted
 FROM line ORDER BY basket_number, product_id

@@ -18,7 +18,7 @@ from ml_modeling.core.bundle import BUNDLE_FILE, ModelBundle
 from ml_modeling.core.scorer import Scorer
 from production_ops.demo.traffic import Answer
 from production_ops.demo.world import World
-from production_ops.proofs import kafka_topics, ledger, parity, point_in_time, recommender, serving
+from production_ops.proofs import kafka_topics, ledger, parity, point_in_time, recommender, serving, training_rows
 from production_ops.proofs.parity import Reference
 from production_ops.proofs.reference import reference_from_silver
 from production_ops.proofs.result import ProofResult
@@ -51,6 +51,12 @@ def prove_point_in_time(world: World, settings: Settings) -> ProofResult:
     store = open_store(settings.run_dir, settings.redis.url, snapshots, day_start(last))
     entities = point_in_time.sample_entities(world.lake, (last - PIT_DAYS, last), PIT_ROWS)
     return point_in_time.check_point_in_time(world.lake, store, snapshots, entities)
+
+
+def prove_training_rows(world: World, settings: Settings) -> ProofResult:
+    """What the trainer reads of gold at the cutoff, from silver alone."""
+    snapshots = take_snapshots(world.lake, settings.run_dir)
+    return training_rows.check_training_rows(world.lake, snapshots, epoch_day(world.cutoff))
 
 
 def training_report(world: World) -> dict[str, Any]:

@@ -1,0 +1,84 @@
+"""Training rows: what gold gives the trainer for past questions, recomputed from silver alone.
+
+The point-in-time proof holds gold's readers to gold; this one holds gold to silver. A row that knows tomorrow, stamped
+as if it were of today, agrees with itself everywhere in gold and differs from the basket lines of that day only here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from feature_store.snapshots import Snapshots
+from ml_modeling.core.features import FEATURE_NAMES
+from ml_modeling.core.states import Float32Array, IntArray
+from ml_modeling.core.training_set import PointInTime, Snapshot, query_rows
+from ml_modeling.gold_source import GoldSource, load_gold
+from ml_modeling.order_lines import read_order_lines
+from ml_modeling.training_scripts.dataset import popularity_at
+from production_ops.proofs.parity import RELATIVE_TOLERANCE
+from production_ops.proofs.reference import reference_from_silver
+from production_ops.proofs.result import ProofResult
+
+QUESTIONS = 500
+_SHOWN = 5
+
+
+def check_training_rows(lake_root: Path, snapshots: Snapshots, day: int, questions: int = QUESTIONS) -> ProofResult:
+    """Candidates and features of `questions` customers as of the midnight opening `day`, from gold and from silver.
+
+    Args:
+        lake_root: the lake whose silver is the truth.
+        snapshots: the gold snapshots that a training reads.
+        day: a past epoch day with a co-purchase snapshot, such as the cutoff of a training.
+        questions: how many customers are asked, evenly over all who bought before `day`.
+    """
+    gold = load_gold(snapshots)
+    reference = reference_from_silver(lake_root, day)
+    if not np.array_equal(gold.customer_ids, reference.customer_ids):
+        return _result(0, 0, ["gold and silver do not name the same customers"])
+    source, ids = _gold_source(lake_root, gold, day), gold.product_ids
+    asked = np.array([c for c in range(len(gold.customer_ids)) if len(reference.source.pairs.at(c, day))])
+    asked = asked[np.linspace(0, len(asked) - 1, min(questions, len(asked))).astype(np.int64)]
+    of_gold, of_silver = source.products.at(day), reference.source.products.at(day)
+    compared, findings = 0, list[str]()
+    for customer in asked.tolist():
+        given, matrix = query_rows(source, of_gold, customer, day)
+        should, truth = query_rows(reference.source, of_silver, customer, day)
+        compared += truth.size
+        who = f"customer {gold.customer_ids[customer]}"
+        findings += _differences(
+            who, ids[given.product_index], reference.product_ids[should.product_index], matrix, truth
+        )
+    return _result(len(asked), compared, findings)
+
+
+def _gold_source(lake_root: Path, gold: GoldSource, day: int) -> PointInTime:
+    silver = read_order_lines(lake_root, gold.customer_ids, gold.product_ids)
+    newest = max(of for of in gold.copurchase if of <= day)
+    snapshot = Snapshot(gold.copurchase[newest], popularity_at(gold.customers, silver, day))
+    return PointInTime(gold.pairs, gold.products, gold.customers, {day: snapshot})
+
+
+def _differences(who: str, given: IntArray, should: IntArray, matrix: Float32Array, truth: Float32Array) -> list[str]:
+    if not np.array_equal(given, should):
+        return [f"candidates: {who} has {len(np.setxor1d(given, should))} that only one side proposes"]
+    off = ~np.isclose(matrix, truth, rtol=RELATIVE_TOLERANCE, atol=1e-6)
+    return [
+        f"{FEATURE_NAMES[j]}: {who}, product {given[i]} trains on {matrix[i, j]:g}, silver says {truth[i, j]:g}"
+        for i, j in np.argwhere(off)
+    ]
+
+
+def _result(questions: int, compared: int, findings: list[str]) -> ProofResult:
+    worst = ", ".join(f"{n} {name}" for name, n in Counter(f.split(":")[0] for f in findings).most_common(3))
+    return ProofResult(
+        name="training rows = silver",
+        figure=f"{questions:,} questions, {compared:,} values, {len(findings):,} differ" + (f": {worst}" * bool(worst)),
+        bound="0 differ",
+        passed=not findings and compared > 0,
+        findings=tuple(findings[:_SHOWN]),
+        numbers={"questions": questions, "values": compared, "differences": len(findings)},
+    )
