@@ -30,6 +30,10 @@ setup: $(PLATFORM)/.done $(SPARK)/.done build/jars/kafka/.done build/jars/spark/
 demo: setup ## a year of shopping becomes a served recommendation, with a verdict (KEEP=1 leaves it running)
 	@$(PY) -m production_ops.demo $(if $(KEEP),--keep) $(ARGS)
 
+.PHONY: prove
+prove: setup ## break one thing at a time and see its proof go red
+	@$(PY) -m production_ops.prove $(ARGS)
+
 .PHONY: test
 test: setup ## all tests (ARGS="-k kafka" chooses)
 	@$(PY) -m pytest tests $(ARGS)

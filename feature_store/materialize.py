@@ -11,7 +11,6 @@ import contextlib
 import io
 import json
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -32,7 +31,7 @@ from feature_store.online_store.writer import write_product_table
 from feature_store.product_table import build_product_table
 from feature_store.snapshots import Snapshots, take_snapshots
 from feature_store.stock import out_of_stock, write_out_of_stock
-from feature_store.store import open_store
+from feature_store.store import ibis_muted, open_store
 from shared_utils.cli import run_main
 from shared_utils.errors import ConfigurationError, DataError, DependencyError
 from shared_utils.settings import Settings, load_settings
@@ -103,9 +102,7 @@ def materialize(
 
 def materialize_customers(store: FeatureStore, as_of: datetime) -> None:
     """Feast's own materialization of the online views; its prints are swallowed, its progress bar is not."""
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        # Ibis 12 calls a method that DuckDB 2.0 renamed.
-        warnings.filterwarnings("ignore", "fetch_arrow_table", DeprecationWarning)
+    with contextlib.redirect_stdout(io.StringIO()), ibis_muted():
         store.materialize(BEGINNING, as_of, feature_views=list(ONLINE_VIEWS))
 
 

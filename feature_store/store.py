@@ -7,6 +7,9 @@ Writes: <run_dir>/feature_store/repo/feature_store.yaml and <run_dir>/feature_st
 from __future__ import annotations
 
 import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from string import Template
@@ -30,6 +33,14 @@ def open_store(run_dir: Path, redis_url: str, snapshots: Snapshots, as_of: datet
     store = FeatureStore(repo_path=str(render_repo(run_dir, redis_url)))
     store.apply(definitions(load_catalogue(), sources))
     return store
+
+
+@contextmanager
+def ibis_muted() -> Iterator[None]:
+    """No warning for a method that DuckDB 2.0 renamed and Ibis 12, which Feast reads through, still calls."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "fetch_arrow_table", DeprecationWarning)
+        yield
 
 
 def render_repo(run_dir: Path, redis_url: str) -> Path:

@@ -15,6 +15,7 @@ from feature_store.core.catalogue import View, load_catalogue
 from feature_store.feature_repo.definitions import RECOMMENDER_V1
 from feature_store.point_in_time import asof_join, register_effective
 from feature_store.snapshots import Snapshots, connect
+from feature_store.store import ibis_muted
 from shared_utils.errors import DataError
 
 KEYS = ("customer_id", "product_id")
@@ -42,8 +43,9 @@ def _feast_chunk(store: FeatureStore, chunk: pd.DataFrame, service: str) -> pd.D
     # Feast keeps no order; a row number goes along and comes off again.
     frame = chunk.reset_index(drop=True).assign(entity_row=np.arange(len(chunk)))
     frame[INSTANT] = pd.to_datetime(frame[INSTANT], utc=True)
-    job = store.get_historical_features(frame, store.get_feature_service(service), filter_by_created_timestamp=True)
-    joined: pd.DataFrame = job.to_df().sort_values("entity_row", ignore_index=True)
+    with ibis_muted():
+        job = store.get_historical_features(frame, store.get_feature_service(service), filter_by_created_timestamp=True)
+        joined: pd.DataFrame = job.to_df().sort_values("entity_row", ignore_index=True)
     if len(joined) != len(chunk):
         raise DataError("Feast changed the number of rows.", "Compare with training_set_asof on the same entities.")
     return joined.drop(columns="entity_row")

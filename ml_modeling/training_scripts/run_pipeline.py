@@ -111,18 +111,10 @@ def bundle_of(dataset: Dataset, training: Training, cutoff: date) -> ModelBundle
     )
 
 
-def report_of(training: Training, cutoff: date, registered: Registered, sha256: str) -> dict[str, Any]:
-    """The training as plain values for the verdict: methods, ratios with intervals, times, hashes."""
+def measurements_of(training: Training) -> dict[str, Any]:
+    """Each method's figures on the comparison's baskets, and the ratios to the best peer with their intervals."""
     comparison = training.comparison
     return {
-        "cutoff": cutoff.isoformat(),
-        "kind": training.ranker.kind.value,
-        "model_sha256": training.ranker.sha256,
-        "bundle_sha256": sha256,
-        "version": registered.version,
-        "run_id": registered.run_id,
-        "champion": registered.champion,
-        "gate": {"passed": training.gate.passed, "reasons": list(training.gate.reasons)},
         "methods": {
             name: {
                 "ndcg": r.ndcg, "recall": r.recall, "hit_rate": r.hit_rate, "repeat_recall": r.repeat_recall,
@@ -134,8 +126,23 @@ def report_of(training: Training, cutoff: date, registered: Registered, sha256: 
             "ndcg": _interval(comparison.ndcg, comparison.best_peer_ndcg),
             "recall": _interval(comparison.recall, comparison.best_peer_recall),
         },
-        "seconds": dict(training.seconds),
     }  # fmt: skip
+
+
+def report_of(training: Training, cutoff: date, registered: Registered, sha256: str) -> dict[str, Any]:
+    """The training as plain values for the verdict: methods, ratios with intervals, times, hashes."""
+    return {
+        "cutoff": cutoff.isoformat(),
+        "kind": training.ranker.kind.value,
+        "model_sha256": training.ranker.sha256,
+        "bundle_sha256": sha256,
+        "version": registered.version,
+        "run_id": registered.run_id,
+        "champion": registered.champion,
+        "gate": {"passed": training.gate.passed, "reasons": list(training.gate.reasons)},
+        **measurements_of(training),
+        "seconds": dict(training.seconds),
+    }
 
 
 def record_of(training: Training, dataset: Dataset, cutoff: date, bundle: Path, sha256: str) -> TrainingRecord:

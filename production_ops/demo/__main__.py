@@ -16,6 +16,7 @@ from data_sources.calendar import Calendar
 from production_ops.demo.run import run
 from production_ops.demo.world import World
 from shared_utils.cli import run_main
+from shared_utils.logging_config import configure_logging
 from shared_utils.settings import load_settings
 
 
@@ -26,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--customers", type=int, help="only so many households (a quick look; the gate needs all)")
     parser.add_argument("--run-dir", type=Path, default=Path("build/demo"), help="folder of the run, emptied first")
     arguments = parser.parse_args(argv)
+    # The steps are printed as they end; lines of what runs in this process would come between them.
+    configure_logging(json=False, level="WARNING")
     world = World(arguments.run_dir.resolve(), Calendar.from_settings(load_settings().calendar), arguments.customers)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     results = run(world, keep=arguments.keep, console=console)

@@ -45,9 +45,9 @@ def write(
         Plot("The steps of this run.", _steps(timelines)),
     ]
     facts = {
-        "live weeks": f"{world.cutoff} to {world.calendar.live_end.date()},",
-        "served as of": f"{world.as_of},",
-        "wall time": f"{seconds:.0f} s,",
+        "live weeks": f"{world.cutoff} to {world.calendar.live_end.date()}",
+        "served as of": f"{world.as_of}",
+        "wall time": f"{seconds:.0f} s",
         "peak memory of the servers": f"{_peak(stack) / MIB:,.0f} MiB",
     }
     write_page(path, facts=facts, results=results, sections=[_shelf(answers), _resources(stack)], plots=plots)

@@ -37,6 +37,14 @@ class Outcome:
     floor: list[float] = field(default_factory=list)
 
 
+def start_servers(stack: LocalStack, console: Console, names: Sequence[str]) -> None:
+    """Start servers and say how long each took."""
+    with console.status(f"Starting {', '.join(names)}"):
+        stack.start(*names)
+    for name in names:
+        console.print(f"  [green]✓[/] {name} at {stack.address(name)} [dim]{stack.startup_seconds(name):.1f} s[/]")
+
+
 def build_world(world: World, stack: LocalStack, console: Console, outcome: Outcome) -> Settings:
     """Sources to a registered model and a filled store, with the proofs that look at the lake on the way."""
     environment = stack.job_env()
@@ -74,7 +82,7 @@ def serve_world(world: World, stack: LocalStack, settings: Settings, console: Co
     if not evidence.training_report(world)["champion"]:
         console.print("  the gate refused the model: there is no @champion, the API shows @challenger", style="yellow")
         stack.set_environment({**world.environment(), "SHOP_SERVING__MODEL_ALIAS": CHALLENGER})
-    stack.start("serving")
+    start_servers(stack, console, ("serving",))
     base_url, token = (
         f"http://{stack.address('serving')}",
         mint(settings.auth, list(Scope), 3600, subject="demo", now=time.time()),
@@ -100,7 +108,7 @@ def run(world: World, *, keep: bool, console: Console) -> list[ProofResult]:
     stack, outcome, kept = LocalStack(world.run_dir, SERVERS), Outcome(), False
     stack.set_environment(world.environment())
     try:
-        stack.start(*DATA_SERVERS)
+        start_servers(stack, console, DATA_SERVERS)
         settings = build_world(world, stack, console, outcome)
         token = serve_world(world, stack, settings, console, outcome)
         seconds = time.monotonic() - started

@@ -25,7 +25,7 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.5rem .75rem .5rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-weight:600;color:var(--soft);font-size:.85rem}
 .PASS{color:var(--good);font-weight:700}.FAIL{color:var(--bad);font-weight:700}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1.5rem}figure{margin:0}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,28rem),1fr));gap:1.5rem}figure{margin:0}
 figure svg{width:100%;height:auto;background:#fff;border:1px solid var(--line);border-radius:6px}
 figcaption{color:var(--soft);font-size:.9rem}.wide{overflow-x:auto}
 """

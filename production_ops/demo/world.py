@@ -107,15 +107,17 @@ def feature_steps(world: World) -> list[Step]:
             "product and pair features", f"{jobs}.output_to_gold", *days, "--copurchase-weeks", str(TRAINING_SNAPSHOTS),
             after=("customer features",),
         ),
-        _step(
-            "features into Redis", "feature_store.materialize", "--as-of", str(world.as_of),
-            after=("product and pair features",),
-        ),
+        store_step(world.as_of, after=("product and pair features",)),
         _step(
             "recommender trained", "ml_modeling.training_scripts.run_pipeline", "--cutoff", str(world.cutoff),
             "--report", world.training_report, after=("features into Redis",),
         ),
     ]  # fmt: skip
+
+
+def store_step(as_of: date, after: tuple[str, ...] = ()) -> Step:
+    """The online store filled with what was known at the midnight of `as_of`."""
+    return _step("features into Redis", "feature_store.materialize", "--as-of", str(as_of), after=after)
 
 
 def twin_step(world: World) -> Step:

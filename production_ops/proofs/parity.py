@@ -45,7 +45,9 @@ def check_parity(
         expected_as_of: the close of the last day that the store should know; an older decision is stale.
     """
     served = [d for d in decisions if not d["degraded"] and d["features_as_of"] is not None and d["items"]]
-    compared, findings, wrong = 0, [], Counter[str]()
+    degraded = Counter(reason for d in decisions if d["degraded"] for reason in d["degraded_reasons"])
+    compared, wrong = 0, Counter[str]()
+    findings = [f"{count} decisions were degraded, with no features: {reason}" for reason, count in degraded.items()]
     table = reference.source.products.at(epoch_day(expected_as_of))
     for decision in served:
         as_of = datetime.fromisoformat(decision["features_as_of"])

@@ -97,7 +97,7 @@ class ManagedProcess:
         if not procfs.listens_on(self.members(), self.port):
             raise self._failure(f"does not own port {self.port}: another process answers there")
         self.startup_seconds = time.monotonic() - self._began
-        log.info("process_ready", name=self.name, address=self.address, seconds=round(self.startup_seconds, 2))
+        log.debug("process_ready", name=self.name, address=self.address, seconds=round(self.startup_seconds, 2))
 
     def memory_bytes(self) -> tuple[int, int]:
         """Resident memory of the whole group now, and its peak so far (over restarts), in bytes."""

@@ -1,4 +1,4 @@
-"""Training's own reader of gold against a scan by hand, at every midnight, with rows repaired and corrected hours late."""
+"""The trainer's own reader of gold against a scan by hand, at every midnight; some rows are repaired hours late."""
 
 from __future__ import annotations
 
