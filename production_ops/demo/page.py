@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ml_modeling.evaluation.plots import ACCENT, INK, PEER, svg_of
+from production_ops.demo.outcome import Outcome
 from production_ops.demo.steps import Timeline
 from production_ops.demo.traffic import Answer
 from production_ops.demo.verdict import Plot, Section, write_page
@@ -21,15 +22,7 @@ from shared_utils.local_stack import LocalStack
 MIB = 1024 * 1024
 
 
-def write(
-    world: World,
-    results: Sequence[ProofResult],
-    timelines: Sequence[Timeline],
-    answers: Sequence[Answer],
-    floor: Sequence[float],
-    stack: LocalStack,
-    seconds: float,
-) -> Path:
+def write(world: World, outcome: Outcome, peak_bytes: int, seconds: float) -> Path:
     """Write `index.html` into the run's folder and give its path."""
     path = world.run_dir / "index.html"
     plots = [
@@ -39,31 +32,34 @@ def write(
         Plot("What the winning model looks at.", _svg(world, "importance")),
         Plot(
             "How long a client waits: a personal list, and the emptiest route of the same server.",
-            _waits(answers, floor),
+            _waits(outcome.answers, outcome.floor),
         ),
-        Plot("Where the records ended.", _ledger(results)),
-        Plot("The steps of this run.", _steps(timelines)),
+        Plot("Where the records ended.", _ledger(outcome.results)),
+        Plot("The steps of this run.", _steps(outcome.timelines)),
     ]
     facts = {
         "live weeks": f"{world.cutoff} to {world.calendar.live_end.date()}",
         "served as of": f"{world.as_of}",
         "wall time": f"{seconds:.0f} s",
-        "peak memory of the servers": f"{_peak(stack) / MIB:,.0f} MiB",
+        "peak memory of all processes together": f"{peak_bytes / MIB:,.0f} MiB",
     }
-    write_page(path, facts=facts, results=results, sections=[_shelf(answers), _resources(stack)], plots=plots)
+    sections = [_shelf(outcome.answers), _servers(outcome)]
+    write_page(path, facts=facts, results=outcome.results, sections=sections, plots=plots)
     return path
 
 
-def print_resources(stack: LocalStack, seconds: float, console: Console) -> None:
-    """Start-up time and memory of each server, then the run's own time."""
+def print_resources(outcome: Outcome, peak_bytes: int, seconds: float, console: Console) -> None:
+    """Start-up time and memory of each server, then the time and the memory of the whole run."""
     table = Table(title="Servers", title_justify="left", pad_edge=False)
-    for head in _resources(stack).heads:
+    section = _servers(outcome)
+    for head in section.heads:
         table.add_column(head, justify="left" if head == "server" else "right")
-    for row in _resources(stack).rows:
+    for row in section.rows:
         table.add_row(*row)
     console.print(table)
     console.print(
-        f"Wall time {seconds:.0f} s (goal 360), servers' peak memory {_peak(stack) / MIB:,.0f} MiB (goal 4,096)"
+        f"Wall time {seconds:.0f} s (goal 360), peak memory of all processes together {peak_bytes / MIB:,.0f} MiB "
+        "(goal 4,096)"
     )
 
 
@@ -78,15 +74,8 @@ def print_how_to_try(stack: LocalStack, token: str, customer: int, console: Cons
     console.print(f"  curl -s {base}/readyz", soft_wrap=True)
 
 
-def _peak(stack: LocalStack) -> int:
-    return sum(stack.peak_rss_bytes(name) for name in stack.names)
-
-
-def _resources(stack: LocalStack) -> Section:
-    rows = [
-        (name, f"{stack.startup_seconds(name):.1f} s", f"{stack.peak_rss_bytes(name) / MIB:,.0f} MiB")
-        for name in stack.names
-    ]
+def _servers(outcome: Outcome) -> Section:
+    rows = [(s.name, f"{s.startup_seconds:.1f} s", f"{s.peak_bytes / MIB:,.0f} MiB") for s in outcome.servers]
     return Section("Servers", ("server", "start-up", "peak memory"), rows)
 
 

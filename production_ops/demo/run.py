@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from rich.console import Console
 
 from ml_modeling.registry.register_with_mlflow import CHALLENGER
 from model_serving.tokens import Scope, mint
 from production_ops.demo import evidence, page
-from production_ops.demo.steps import Step, Timeline, run_steps
-from production_ops.demo.traffic import Answer, ask_for, floor_ms
+from production_ops.demo.memory import MemoryWatch
+from production_ops.demo.outcome import Outcome
+from production_ops.demo.slice import EngineSlice
+from production_ops.demo.steps import Step, run_steps
+from production_ops.demo.traffic import ask_for, floor_ms
 from production_ops.demo.verdict import print_verdict
 from production_ops.demo.world import World, data_steps, feature_steps, twin_step
 from production_ops.proofs import lake, recommender
@@ -27,16 +30,6 @@ TRAFFIC = 600
 WAIT_FOR_DECISIONS_SECONDS = 20.0
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What a run leaves for the verdict and the page."""
-
-    results: list[ProofResult] = field(default_factory=list)
-    timelines: list[Timeline] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
-    floor: list[float] = field(default_factory=list)
-
-
 def start_servers(stack: LocalStack, console: Console, names: Sequence[str]) -> None:
     """Start servers and say how long each took."""
     with console.status(f"Starting {', '.join(names)}"):
@@ -45,34 +38,53 @@ def start_servers(stack: LocalStack, console: Console, names: Sequence[str]) -> 
         console.print(f"  [green]✓[/] {name} at {stack.address(name)} [dim]{stack.startup_seconds(name):.1f} s[/]")
 
 
+class Stages:
+    """Runs the stages of one world on one stack, and notes what each step and each proof took."""
+
+    def __init__(self, world: World, stack: LocalStack, console: Console, outcome: Outcome) -> None:
+        self._world, self._stack, self._console, self._outcome = world, stack, console, outcome
+
+    def run(self, title: str, steps: Sequence[Step]) -> None:
+        """Run steps; Sail starts afresh, because it keeps the memory of all that it has done."""
+        self._console.print(f"[bold]{title}[/]")
+        self._stack.restart("sail")
+        timeline = run_steps(
+            steps, logs=self._world.run_dir / "logs", environment=self._stack.job_env(), console=self._console
+        )
+        self._outcome.timelines.append(timeline)
+
+    def prove(self, proof: Callable[[], ProofResult]) -> None:
+        """Ask a proof and keep its answer."""
+        started = time.monotonic()
+        with self._console.status("proving"):
+            result = proof()
+        self._outcome.results.append(result)
+        colour = "green" if result.passed else "red"
+        self._console.print(f"  [{colour}]{result.word}[/] {result.name} [dim]{time.monotonic() - started:.1f} s[/]")
+
+
 def build_world(world: World, stack: LocalStack, console: Console, outcome: Outcome) -> Settings:
     """Sources to a registered model and a filled store, with the proofs that look at the lake on the way."""
-    environment = stack.job_env()
     settings = override_settings(stack.settings_env())
-
-    def run(title: str, steps: Sequence[Step]) -> None:
-        console.print(f"[bold]{title}[/]")
-        outcome.timelines.append(
-            run_steps(steps, logs=world.run_dir / "logs", environment=environment, console=console)
+    stages = Stages(world, stack, console, outcome)
+    stages.run("Events into the lake", data_steps(world))
+    stages.prove(lambda: evidence.prove_ledger(world, settings))
+    twin, engines = lake.beside(world.lake, world.run_dir / "twin"), EngineSlice(world, stack)
+    twin_environment = {**stack.job_env(), "SHOP_LAKE__ROOT": str(twin)}
+    try:
+        stages.run(
+            "The same days by the batch road, the same gold by Apache Spark",
+            [replace(twin_step(world), environment=twin_environment), *engines.steps()],
         )
-
-    run("Events into the lake", data_steps(world))
-    outcome.results.append(evidence.prove_ledger(world, settings))
-    twin = lake.beside(world.lake, world.run_dir / "twin")
-    console.print("[bold]The same days by the batch road[/]")
-    outcome.timelines.append(
-        run_steps(
-            [twin_step(world)],
-            logs=world.run_dir / "logs",
-            environment={**environment, "SHOP_LAKE__ROOT": str(twin)},
-            console=console,
-        )
-    )
-    outcome.results.append(lake.stream_equals_batch(world.lake, twin, (world.cutoff, world.as_of)))
-    run("Features and a model", feature_steps(world))
-    outcome.results.append(evidence.prove_point_in_time(world, settings))
-    outcome.results.append(evidence.prove_training_rows(world, settings))
-    outcome.results.append(recommender.beats_peers(evidence.training_report(world)))
+        outcome.note_servers(engines.spark)
+    finally:
+        engines.spark.stop()
+    stages.prove(lambda: lake.stream_equals_batch(world.lake, twin, (world.cutoff, world.as_of)))
+    stages.prove(lambda: lake.engines_agree(engines.lakes["sail"], engines.lakes["spark"]))
+    stages.run("Features and a model", feature_steps(world))
+    stages.prove(lambda: evidence.prove_point_in_time(world, settings))
+    stages.prove(lambda: evidence.prove_training_rows(world, settings))
+    stages.prove(lambda: recommender.beats_peers(evidence.training_report(world)))
     return settings
 
 
@@ -108,12 +120,14 @@ def run(world: World, *, keep: bool, console: Console) -> list[ProofResult]:
     stack, outcome, kept = LocalStack(world.run_dir, SERVERS), Outcome(), False
     stack.set_environment(world.environment())
     try:
-        start_servers(stack, console, DATA_SERVERS)
-        settings = build_world(world, stack, console, outcome)
-        token = serve_world(world, stack, settings, console, outcome)
+        with MemoryWatch() as memory:
+            start_servers(stack, console, DATA_SERVERS)
+            settings = build_world(world, stack, console, outcome)
+            token = serve_world(world, stack, settings, console, outcome)
+        outcome.note_servers(stack)
         seconds = time.monotonic() - started
-        path = page.write(world, outcome.results, outcome.timelines, outcome.answers, outcome.floor, stack, seconds)
-        page.print_resources(stack, seconds, console)
+        path = page.write(world, outcome, memory.peak_bytes, seconds)
+        page.print_resources(outcome, memory.peak_bytes, seconds, console)
         print_verdict(outcome.results, console)
         console.print(f"Page: {path}")
         if keep:

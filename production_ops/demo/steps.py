@@ -29,12 +29,14 @@ _LOG_LINES = 15
 class Step:
     """One step: what it is called, what it runs, and which steps come before it.
 
-    `run` is a command line (a subprocess with its own log) or a function of no arguments.
+    `run` is a command line (a subprocess with its own log) or a function of no arguments. `environment` is the whole
+    one of the subprocess where it is not the run's.
     """
 
     name: str
     run: Sequence[str] | Callable[[], None]
     after: tuple[str, ...] = ()
+    environment: Mapping[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -93,14 +95,14 @@ def _run(step: Step, logs: Path, environment: Mapping[str, str]) -> None:
     if callable(step.run):
         step.run()
         return
-    log = logs / f"{step.name.replace(' ', '_')}.log"
+    log = logs / f"{step.name.replace(' ', '_').replace(':', '')}.log"
     with log.open("wb") as sink:
         ended = subprocess.run(  # noqa: S603 (command lines of this package)
             list(step.run),
             stdout=sink,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=dict(environment),
+            env=dict(environment if step.environment is None else step.environment),
             check=False,
         )
     if ended.returncode:

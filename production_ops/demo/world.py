@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from production_ops.demo.steps import Step
 from shared_utils.environments import platform_python, spark_python
 from shared_utils.time_utils import day_start, epoch_day
 
+_JOBS = "batch_processing.spark_jobs"
 TRAINING_SNAPSHOTS = 13
 """Mondays with a co-purchase snapshot: ten training weeks before the two live ones, and the day that serves."""
 
@@ -71,11 +72,11 @@ def data_steps(world: World) -> list[Step]:
     transactions = ("--topic", "shop.transaction.v1")
     return [
         _step("POS archive written", "data_sources.pos_logs.write_archive", "--out", run / "archive", *limit),
-        _step("products and promotions loaded", "batch_processing.spark_jobs.load_reference", *history_of(world)),
+        _step("products and promotions loaded", f"{_JOBS}.load_reference", *history_of(world)),
         _step("live weeks generated", "data_sources.replay", "--out", run, *limit),
         _step("topics created", "ingestion_layer.kafka.topics.create_topics"),
         _step(
-            "archive into bronze", "batch_processing.spark_jobs.load_pos_archive", *history,
+            "archive into bronze", f"{_JOBS}.load_pos_archive", *history,
             "--archive", run / "archive", after=("POS archive written",),
         ),
         _step(
@@ -83,7 +84,7 @@ def data_steps(world: World) -> list[Step]:
             after=("topics created", "live weeks generated"),
         ),
         _step(
-            "history into silver", "batch_processing.spark_jobs.join_bronze_to_silver", *history, *transactions,
+            "history into silver", f"{_JOBS}.join_bronze_to_silver", *history, *transactions,
             after=("archive into bronze", "products and promotions loaded"),
         ),
         _spark_step(
@@ -98,14 +99,13 @@ def feature_steps(world: World) -> list[Step]:
     """Silver to a champion and a filled online store. Late rows are repaired first, so that gold is the truth."""
     days = history_of(world)
     live = ("--start", str(world.cutoff), "--end", str(world.as_of))
-    jobs = "batch_processing.spark_jobs"
     return [
-        _step("late rows repaired", f"{jobs}.join_bronze_to_silver", *live),
-        _step("customer features", f"{jobs}.calculate_churn_features", *days, after=("late rows repaired",)),
-        _step("product views", f"{jobs}.aggregate_product_views", *live, after=("late rows repaired",)),
+        _step("late rows repaired", f"{_JOBS}.join_bronze_to_silver", *live),
+        _step("customer features", f"{_JOBS}.calculate_churn_features", *days, after=("late rows repaired",)),
+        _step("product views", f"{_JOBS}.aggregate_product_views", *live, after=("late rows repaired",)),
         _step(
-            "product and pair features", f"{jobs}.output_to_gold", *days, "--copurchase-weeks", str(TRAINING_SNAPSHOTS),
-            after=("customer features",),
+            "product and pair features", f"{_JOBS}.output_to_gold", *days,
+            "--copurchase-weeks", str(TRAINING_SNAPSHOTS), after=("customer features",),
         ),
         store_step(world.as_of, after=("product and pair features",)),
         _step(
@@ -123,9 +123,14 @@ def store_step(as_of: date, after: tuple[str, ...] = ()) -> Step:
 def twin_step(world: World) -> Step:
     """The live days once more from bronze, by the batch road, late rows set aside as the stream does."""
     days = ("--start", str(world.cutoff), "--end", str(world.as_of))
-    return _step(
-        "live days by batch", "batch_processing.spark_jobs.join_bronze_to_silver", *days, "--late", "set-aside"
-    )
+    return _step("live days by batch", f"{_JOBS}.join_bronze_to_silver", *days, "--late", "set-aside")
+
+
+def job_step(
+    name: str, job: str, *arguments: str | Path, after: tuple[str, ...], environment: Mapping[str, str]
+) -> Step:
+    """A batch job with an environment of its own: another engine, another lake."""
+    return replace(_step(name, f"{_JOBS}.{job}", *arguments, after=after), environment=environment)
 
 
 def history_of(world: World) -> tuple[str, ...]:

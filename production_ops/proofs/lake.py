@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow.compute as pc
+from deltalake import write_deltalake
 
 from data_lake.catalog import (
     CUSTOMER_FEATURES,
@@ -48,6 +49,16 @@ def beside(lake: Path, twin: Path) -> Path:
     for dimension in (PRODUCT, PROMOTION):
         (twin / "silver" / dimension.name).symlink_to((lake / "silver" / dimension.name).resolve())
     return twin
+
+
+def cut(lake: Path, target: Path, days: tuple[date, date]) -> None:
+    """A lake of its own with the basket lines of `[first, end)` and links to the dimensions."""
+    (target / "silver").mkdir(parents=True)
+    for dimension in (PRODUCT, PROMOTION):
+        (target / "silver" / dimension.name).symlink_to((lake / "silver" / dimension.name).resolve())
+    inside = (pc.field("event_date") >= days[0]) & (pc.field("event_date") < days[1])
+    lines = read_table(TRANSACTION_LINE, lake, inside)
+    write_deltalake(TRANSACTION_LINE.path(target), lines, partition_by=list(TRANSACTION_LINE.partition_by))
 
 
 def stream_equals_batch(lake: Path, twin: Path, days: tuple[date, date]) -> ProofResult:

@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from data_sources.calendar import Calendar
-from production_ops.demo.run import DATA_SERVERS, SERVERS, Outcome, build_world, serve_world, start_servers
+from production_ops.demo.outcome import Outcome
+from production_ops.demo.run import DATA_SERVERS, SERVERS, build_world, serve_world, start_servers
 from production_ops.demo.world import World
 from production_ops.proofs.result import ProofResult
 from production_ops.prove import plants

@@ -40,7 +40,7 @@ from tests.fakes.batch_lake import LIVE_END, engines, settings_of
 
 BOUND_RATIO: Final = 10.0  # lake-1, against warm PySpark local[2]
 FLOAT_REL: Final = 1e-9
-ENGINES: Final = ("sail", "spark")
+ENGINES: Final = ("sail", "spark_long")
 LANDING: Final = ("reference", "archive")  # no engine takes part in these
 WARM_UP: Final = timedelta(days=7)
 
@@ -60,7 +60,7 @@ class Measured:
     @property
     def ratio(self) -> float:
         """How many times longer Spark takes."""
-        return self.total("spark") / self.total("sail")
+        return self.total("spark_long") / self.total("sail")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -110,7 +110,7 @@ def _land(folder: Path, lakes: Mapping[str, Settings], weeks: int, console: Cons
     values = {"archive": str(folder / "archive")}
     for done in run_steps(_steps(LANDING), interval, lakes["sail"], values):
         console.print(f"landing {done.name:<14} {done.seconds:7.1f} s")
-    shutil.copytree(lakes["sail"].lake.root, lakes["spark"].lake.root)
+    shutil.copytree(lakes["sail"].lake.root, lakes["spark_long"].lake.root)
     console.print(f"{baskets:,} baskets in the archive; building {interval.start} .. {interval.end}")
     return interval
 
@@ -164,7 +164,7 @@ def _server_group(port: int) -> list[int]:
 
 def _differences(lakes: Mapping[str, Settings], console: Console) -> Iterator[tuple[str, str]]:
     for table in TABLES:
-        if _is_built(table, lakes["sail"]) or _is_built(table, lakes["spark"]):
+        if _is_built(table, lakes["sail"]) or _is_built(table, lakes["spark_long"]):
             left, right = (read_table(table, lakes[engine].lake.root) for engine in ENGINES)
             found = compare(left, right, table.key, FLOAT_REL)
             console.print(f"{table.full_name:<34} {found}")

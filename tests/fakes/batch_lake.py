@@ -66,7 +66,9 @@ def settings_of(stack: LocalStack, name: str, lake_root: Path) -> Settings:
         env="test",
         calendar=CalendarSettings(live_end=LIVE_END),
         lake=LakeSettings(root=lake_root),
-        engine=EngineSettings(kind="spark" if name == "spark" else "sail", remote=f"sc://{stack.address(name)}"),
+        engine=EngineSettings(
+            kind="spark" if name.startswith("spark") else "sail", remote=f"sc://{stack.address(name)}"
+        ),
     )
 
 
