@@ -160,13 +160,8 @@ def _pair_columns(
         (_rank(decayed[2]), NEVER_DAYS),
         (_rank(-recency), NEVER_DAYS),
     ]
-    return _at_candidates(columns, position)
-
-
-def _at_candidates(columns: list[tuple[FloatArray, float]], position: IntArray) -> list[FloatArray]:
-    """Columns over pairs, each with its value for a product never bought, as columns over candidates."""
     bought = position >= 0
-    if not len(columns[0][0]):
+    if not len(pairs):
         return [np.full(len(position), missing) for _, missing in columns]
     return [np.where(bought, values[position], missing) for values, missing in columns]
 
@@ -183,47 +178,56 @@ def _habit_columns(
 
     Most pairs have few purchases, and trees cannot shrink a ratio of two small counts; these columns do it for them.
     """
-    own = pairs.product_index
+    bought = np.flatnonzero(position >= 0)
+    columns = np.full((len(HABIT_FEATURES), len(position)), -1.0)
+    if not len(bought):
+        return list(columns)
+    # What compares pairs needs all of them; the rest is computed for the candidates alone, a fifth of the work.
     age = np.maximum(as_of_day - pairs.last_day, 0)
-    recency, orders = age.astype(np.float64), pairs.orders_count.astype(np.float64)
-    chances = (customer.orders_count - pairs.customer_orders_before_first).astype(np.float64)
-    passed = (customer.orders_count - pairs.customer_orders_at_last).astype(np.float64)
-    span = (pairs.last_day - pairs.first_day).astype(np.float64)
+    category, kind = products.category_code[pairs.product_index], products.type_code[pairs.product_index]
+    score, on_day = repeat_scores(as_of_day, pairs), np.bincount(age)
+    days = age.astype(np.float64)
+    newest_category, newest_kind = _newest(category, days), _newest(kind, days)
+    category_rank, kind_rank = _rank_in_group(category, decayed[2]), _rank_in_group(kind, decayed[2])
+
+    at = position[bought]
+    own, recency, together = pairs.product_index[at], days[at], on_day[age[at]]
+    week, month, season = (values[at] for values in decayed)
+    orders = pairs.orders_count[at].astype(np.float64)
+    chances = (customer.orders_count - pairs.customer_orders_before_first[at]).astype(np.float64)
+    passed = (customer.orders_count - pairs.customer_orders_at_last[at]).astype(np.float64)
     share = (orders + 0.5) / (chances + 3.0)
     sold = np.maximum(products.orders_count[own], 1)
     again = 1.0 - products.buyers_count[own] / sold
-    interval = (span + PRIOR_INTERVALS * USUAL_INTERVAL_DAYS) / (pairs.days_count - 1 + PRIOR_INTERVALS)
-    score = repeat_scores(as_of_day, pairs)
-    tenth = score[top_n(score, 10)[-1]] if len(pairs) else 1.0
-    price = pairs.spend_cents_sum / np.maximum(pairs.quantity_sum, 1)
+    span = (pairs.last_day[at] - pairs.first_day[at]).astype(np.float64)
+    interval = (span + PRIOR_INTERVALS * USUAL_INTERVAL_DAYS) / (pairs.days_count[at] - 1 + PRIOR_INTERVALS)
+    overdue = recency / interval
+    price = pairs.spend_cents_sum[at] / np.maximum(pairs.quantity_sum[at], 1)
     usual_price = products.spend_cents_sum[own] / np.maximum(products.quantity_sum[own], 1)
-    category, kind = products.category_code[own], products.type_code[own]
-    together = np.bincount(age)[age].astype(np.float64)
-    week, month, season = decayed
-    columns = [
-        _ratio(week, month),
-        _ratio(month, season),
+    columns[:, bought] = (
+        week / month,
+        month / season,
         season / orders,
         share,
         (orders - 1.0 + 1.6 * again) / (chances + 4.0),
         share * 0.9**passed,
         interval,
-        recency / interval,
-        (1.0 - np.exp(-2.0 * recency / interval)) / interval,
-        month / max(float(month.max(initial=0.0)), 1e-9),
-        season / max(float(season.max(initial=0.0)), 1e-9),
-        month / max(float(month.sum()), 1e-9),
-        score / max(float(tenth), 1e-9),
+        overdue,
+        (1.0 - np.exp(-2.0 * overdue)) / interval,
+        month / decayed[1].max(),
+        season / decayed[2].max(),
+        month / decayed[1].sum(),
+        score[at] / score[top_n(score, 10)[-1]],
         price / np.maximum(usual_price, 1.0),
-        pairs.discounted_orders_count / orders - products.discounted_orders_count[own] / sold,
-        recency - _newest(category, recency)[category],
-        recency - _newest(kind, recency)[kind],
-        _rank_in_group(category, season),
-        _rank_in_group(kind, season),
+        pairs.discounted_orders_count[at] / orders - products.discounted_orders_count[own] / sold,
+        recency - newest_category[category[at]],
+        recency - newest_kind[kind[at]],
+        category_rank[at],
+        kind_rank[at],
         together,
         together / max(_mean_lines(customer), 1.0),
-    ]
-    return _at_candidates([(values, -1.0) for values in columns], position)
+    )
+    return list(columns)
 
 
 def _newest(code: IntArray, recency: FloatArray, codes: int = 0) -> FloatArray:
