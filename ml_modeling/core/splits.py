@@ -133,17 +133,24 @@ def grid_queries(
     as_of_days: IntArray,
     *,
     label_end_day: int,
+    max_gap_days: int | None = None,
     min_days_before: int = 5,
     later_baskets: int = 0,
 ) -> Queries:
-    """Global splits at several days; no label comes from a basket on or after `label_end_day`."""
+    """Global splits at several days; no label comes from a basket on or after `label_end_day`.
+
+    `max_gap_days` drops the questions whose basket came more days after `as_of_day`: None keeps all.
+    """
     known = baskets.before(label_end_day)
-    return joined(
+    questions = joined(
         [
             global_split(known, int(day), min_days_before=min_days_before, later_baskets=later_baskets)
             for day in as_of_days
         ]
     )
+    if max_gap_days is None:
+        return questions
+    return questions.take(np.flatnonzero(questions.basket_day - questions.as_of_day <= max_gap_days))
 
 
 def joined(parts: Sequence[Queries]) -> Queries:

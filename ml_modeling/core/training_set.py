@@ -100,7 +100,7 @@ def training_rows(
     source: PointInTime,
     queries: Queries,
     *,
-    negatives: int = 60,
+    negatives: int = 40,
     seed: int = 7,
     limits: CandidateLimits = DEFAULT_LIMITS,
 ) -> RankerRows:

@@ -38,6 +38,8 @@ from shared_utils.time_utils import day_start, epoch_day
 FEATURE_SET = "recommender_v1"
 TRAINING_WEEKS = 10
 MAX_QUERIES = 9_000
+MAX_GAP_DAYS = 13
+"""A household that stays away longer asks another question than the one that is served: what it needs next."""
 GOLDEN_ROWS = 50
 MIN_QUERIES = 100
 SEED = 7
@@ -74,7 +76,12 @@ def train(
     day = epoch_day(cutoff)
     before = dataset.silver.known_at(day)
     questions = _sample(
-        grid_queries(Baskets.from_lines(before), weekly_days(cutoff, TRAINING_WEEKS), label_end_day=day)
+        grid_queries(
+            Baskets.from_lines(before),
+            weekly_days(cutoff, TRAINING_WEEKS),
+            label_end_day=day,
+            max_gap_days=MAX_GAP_DAYS,
+        )
     )
     test = global_split(dataset.baskets, day)
     _require(questions, "to train on")

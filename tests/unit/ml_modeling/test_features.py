@@ -5,8 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from ml_modeling.core.features import FEATURE_NAMES
+from ml_modeling.core.candidates import generate_candidates
+from ml_modeling.core.features import FEATURE_NAMES, HABIT_FEATURES, ranker_matrix
 from ml_modeling.core.splits import Baskets, grid_queries
+from ml_modeling.core.states import PairState
 from ml_modeling.core.training_set import graded_labels, query_rows, training_rows
 from tests.fakes import model_worlds as worlds
 from tests.fakes.model_worlds import FIRST_DAY, make_world
@@ -36,6 +38,50 @@ def test_matrix_is_finite_and_named_columns_hold_what_they_say(customer: int) ->
     aged = pairs.orders_decayed_30d[own] * 2.0 ** (-(DAY - pairs.last_day[own]) / 30)
     assert column["pair_orders_decayed_30d"][bought] == pytest.approx(aged)
     assert column["product_promo_mailer_share"] == pytest.approx(table.promo_mailer_share[candidates.product_index])
+
+
+@pytest.mark.parametrize("customer", range(6))
+def test_habit_columns_equal_a_plain_count_over_the_pairs(customer: int) -> None:
+    world = make_world(4)
+    table = world.products.at(DAY)
+    candidates, matrix = query_rows(world, table, customer, DAY)
+    column = dict(zip(FEATURE_NAMES, matrix.T, strict=True))
+    pairs, state = world.pairs.at(customer, DAY), world.customers.at(customer, DAY)
+    age = DAY - pairs.last_day
+    season = pairs.orders_decayed_90d * 2.0 ** (-age / 90)
+    kind = table.type_code[pairs.product_index]
+    for row, at in enumerate(candidates.pair_position):
+        same = kind == table.type_code[candidates.product_index[row]]
+        assert column["customer_type_products_count"][row] == same.sum()
+        if at < 0:
+            assert all(column[name][row] == -1.0 for name in HABIT_FEATURES)
+            continue
+        chances = state.orders_count - pairs.customer_orders_before_first[at]
+        interval = (pairs.last_day[at] - pairs.first_day[at] + 60) / (pairs.days_count[at] + 1)
+        found = {
+            "pair_orders_share_smoothed": (pairs.orders_count[at] + 0.5) / (chances + 3),
+            "pair_interval_days_smoothed": interval,
+            "pair_overdue_ratio_smoothed": age[at] / interval,
+            "pair_orders_90d_of_best": season[at] / season.max(),
+            "pair_recency_over_type_days": age[at] - age[same].min(),
+            "pair_type_rank": sum(season[same] > season[at]) + sum(season[same][: sum(same[:at])] == season[at]),
+            "pair_last_day_products_count": (age == age[at]).sum(),
+            "customer_products_14d": (age <= 14).sum(),
+            "customer_last_day_products_count": (age == age.min()).sum(),
+        }
+        for name, expected in found.items():
+            assert column[name][row] == pytest.approx(expected, rel=1e-5), name
+
+
+def test_a_customer_without_pairs_gets_a_finite_matrix() -> None:
+    world = make_world(4)
+    table, state, snapshot = world.products.at(DAY), world.customers.at(0, DAY), world.snapshot_at(DAY)
+    whole = world.pairs.at(0, DAY)
+    nothing = PairState(*(getattr(whole, name)[:0] for name in PairState.__slots__))
+    candidates = generate_candidates(DAY, nothing, state, snapshot.copurchase, snapshot.popularity)
+    matrix = ranker_matrix(DAY, nothing, state, table, candidates)
+    assert len(matrix) > 0
+    assert np.isfinite(matrix).all()
 
 
 def test_rows_of_the_future_do_not_change_the_matrix() -> None:

@@ -111,7 +111,9 @@ def test_parity_sees_a_difference() -> None:
     assert ranker.scorer_parity(kind, model(kind), matrix, native) == pytest.approx(1e-4, rel=0.01)
 
 
-def test_training_keeps_a_kind_that_is_served_exactly() -> None:
-    kept = ranker.train_ranker(replace(rows(), label=rows().label * TRUTH_GRADE), rounds=ROUNDS)
+def test_training_keeps_a_kind_that_is_served_exactly_and_fits_it_on_all_households() -> None:
+    graded = replace(rows(), label=rows().label * TRUTH_GRADE)
+    kept = ranker.train_ranker(graded, rounds=ROUNDS)
+    assert kept.content == FITS[kept.kind](graded, ROUNDS)
     assert kept.parity <= ranker.PARITY_TOLERANCE
     assert kept.validation_ndcg > 0

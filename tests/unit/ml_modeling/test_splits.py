@@ -47,3 +47,13 @@ def test_grid_labels_never_pass_the_end_of_the_lines() -> None:
     assert len(queries) > 0
     assert (queries.basket_day < end).all()
     assert (queries.basket_day >= queries.as_of_day).all()
+
+
+def test_grid_drops_the_questions_whose_basket_came_late() -> None:
+    baskets, days = splits.Baskets.from_lines(make_lines(6)), np.array([FIRST_DAY + 10, FIRST_DAY + 20])
+    whole = splits.grid_queries(baskets, days, label_end_day=FIRST_DAY + 40, min_days_before=1)
+    near = splits.grid_queries(baskets, days, label_end_day=FIRST_DAY + 40, min_days_before=1, max_gap_days=2)
+    kept = whole.basket_day - whole.as_of_day <= 2
+    assert 0 < len(near) < len(whole)
+    assert np.array_equal(near.customer_index, whole.customer_index[kept])
+    assert np.array_equal(near.basket_day, whole.basket_day[kept])
