@@ -19,6 +19,7 @@ from ml_modeling.core.features import FEATURE_NAMES, ranker_matrix
 from ml_modeling.core.replay import PairHistory, ProductHistory
 from ml_modeling.core.splits import Queries
 from ml_modeling.core.states import CopurchaseTable, CustomerState, Float32Array, IntArray, ProductTable
+from shared_utils.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,18 @@ class PointInTime:
     snapshots: Mapping[int, Snapshot]
 
     def snapshot_at(self, as_of_day: int) -> Snapshot:
-        """The newest snapshot not after `as_of_day`; the oldest one when there is none before."""
+        """The newest snapshot not after `as_of_day`.
+
+        Raises:
+            DataError: there is none; a later one would know the answer.
+        """
         days = [day for day in self.snapshots if day <= as_of_day]
-        return self.snapshots[max(days) if days else min(self.snapshots)]
+        if not days:
+            raise DataError(
+                f"No co-purchase snapshot is as old as day {as_of_day}.",
+                "Run output_to_gold with more --copurchase-weeks.",
+            )
+        return self.snapshots[max(days)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def train(
     clock = _Stopwatch(seconds, progress)
     day = epoch_day(cutoff)
     before = dataset.silver.known_at(day)
-    questions = _sample(
+    questions = sample(
         grid_queries(
             Baskets.from_lines(before),
             weekly_days(cutoff, TRAINING_WEEKS),
@@ -97,11 +97,15 @@ def train(
 
 
 def bundle_of(dataset: Dataset, training: Training, cutoff: date) -> ModelBundle:
-    """The served artefact. Its clock is the cutoff, so that equal data give equal bytes."""
+    """The served artefact. Its clock is the cutoff, so that equal data give equal bytes.
+
+    The best sellers are those of the newest snapshot: the ranker is judged on what came after the cutoff, but the shop
+    sells what is bought now.
+    """
     rows = training.rows.matrix[:: max(len(training.rows.matrix) // GOLDEN_ROWS, 1)][:GOLDEN_ROWS]
     scores = native_scores(training.ranker.kind, training.ranker.content, rows)
     ids = dataset.gold.product_ids
-    snapshot = dataset.source.snapshot_at(epoch_day(cutoff))
+    newest = dataset.source.snapshots[max(dataset.source.snapshots)]
     return ModelBundle(
         manifest=Manifest(
             name="recommender",
@@ -113,7 +117,7 @@ def bundle_of(dataset: Dataset, training: Training, cutoff: date) -> ModelBundle
             **golden(rows, scores),
         ),
         scorer=training.onnx,
-        popularity=PopularityLists.from_table(snapshot.popularity, ids),
+        popularity=PopularityLists.from_table(newest.popularity, ids),
         labels=product_labels(load_settings().lake.root, ids),
     )
 
@@ -223,7 +227,8 @@ def _interval(measured: Any, peer: str) -> dict[str, Any]:
     return {"ratio": measured.ratio, "low": measured.low, "high": measured.high, "peer": peer}
 
 
-def _sample(queries: Queries) -> Queries:
+def sample(queries: Queries) -> Queries:
+    """At most `MAX_QUERIES` of them, the same ones at every call."""
     if len(queries) <= MAX_QUERIES:
         return queries
     chosen = np.random.default_rng(SEED).choice(len(queries), MAX_QUERIES, replace=False)

@@ -56,7 +56,7 @@ def prove_point_in_time(world: World, settings: Settings) -> ProofResult:
 def prove_training_rows(world: World, settings: Settings) -> ProofResult:
     """What the trainer reads of gold at the cutoff, from silver alone."""
     snapshots = take_snapshots(world.lake, settings.run_dir)
-    return training_rows.check_training_rows(world.lake, snapshots, epoch_day(world.cutoff))
+    return training_rows.check_training_rows(world.lake, snapshots, epoch_day(world.training_cutoff))
 
 
 def training_report(world: World) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def write(world: World, outcome: Outcome, peak_bytes: int, seconds: float) -> Pa
     path = world.run_dir / "index.html"
     plots = [
         Plot(
-            "The ranker beside its peers, on each household's first basket of the live weeks.", _svg(world, "methods")
+            "The ranker beside its peers, on each household's first basket after the training.", _svg(world, "methods")
         ),
         Plot("What the winning model looks at.", _svg(world, "importance")),
         Plot(

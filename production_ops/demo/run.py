@@ -18,7 +18,7 @@ from production_ops.demo.slice import EngineSlice
 from production_ops.demo.steps import Step, run_steps
 from production_ops.demo.traffic import ask_for, floor_ms
 from production_ops.demo.verdict import print_verdict
-from production_ops.demo.world import World, data_steps, feature_steps, twin_step
+from production_ops.demo.world import World, feature_steps, history_steps, stream_step, twin_step
 from production_ops.proofs import lake, recommender
 from production_ops.proofs.result import ProofResult
 from shared_utils.local_stack import LocalStack
@@ -67,20 +67,19 @@ def build_world(world: World, stack: LocalStack, console: Console, outcome: Outc
     """Sources to a registered model and a filled store, with the proofs that look at the lake on the way."""
     settings = override_settings(stack.settings_env())
     stages = Stages(world, stack, console, outcome)
-    stages.run("Events into the lake", data_steps(world))
-    stages.prove(lambda: evidence.prove_ledger(world, settings))
-    twin, engines = lake.beside(world.lake, world.run_dir / "twin"), EngineSlice(world, stack)
-    twin_environment = {**stack.job_env(), "SHOP_LAKE__ROOT": str(twin)}
+    stages.run("History into the lake, live weeks into Kafka", history_steps(world))
+    engines = EngineSlice(world, stack)
     try:
-        stages.run(
-            "The same days by the batch road, the same gold by Apache Spark",
-            [replace(twin_step(world), environment=twin_environment), *engines.steps()],
-        )
+        stages.run("Live weeks by the stream; a slice of gold by both engines", [stream_step(world), *engines.steps()])
         outcome.note_servers(engines.spark)
     finally:
         engines.spark.stop()
-    stages.prove(lambda: lake.stream_equals_batch(world.lake, twin, (world.cutoff, world.as_of)))
+    stages.prove(lambda: evidence.prove_ledger(world, settings))
     stages.prove(lambda: lake.engines_agree(engines.lakes["sail"], engines.lakes["spark"]))
+    twin = lake.beside(world.lake, world.run_dir / "twin")
+    twin_environment = {**stack.job_env(), "SHOP_LAKE__ROOT": str(twin)}
+    stages.run("The same live weeks by the batch road", [replace(twin_step(world), environment=twin_environment)])
+    stages.prove(lambda: lake.stream_equals_batch(world.lake, twin, (world.cutoff, world.as_of)))
     stages.run("Features and a model", feature_steps(world))
     stages.prove(lambda: evidence.prove_point_in_time(world, settings))
     stages.prove(lambda: evidence.prove_training_rows(world, settings))

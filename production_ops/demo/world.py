@@ -7,14 +7,18 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from contracts.topics_names import SHOP_TOPICS
 from data_sources.calendar import Calendar
+from feature_store.snapshots import take_snapshots
 from production_ops.demo.steps import Step
 from shared_utils.environments import platform_python, spark_python
 from shared_utils.time_utils import day_start, epoch_day
 
 _JOBS = "batch_processing.spark_jobs"
-TRAINING_SNAPSHOTS = 13
-"""Mondays with a co-purchase snapshot: ten training weeks before the two live ones, and the day that serves."""
+HOLDOUT_WEEKS = 7
+"""Weeks before the live ones that no label of the training comes from: the global split of `measures.md`, rec-1."""
+SNAPSHOTS = 10 + HOLDOUT_WEEKS + 3
+"""Mondays with a co-purchase snapshot: ten training weeks, the holdout, two live weeks, and the day that serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,13 @@ class World:
 
     @property
     def cutoff(self) -> date:
-        """The day that parts training from comparison: where the live weeks begin."""
+        """The day on which history ends and the live weeks begin."""
         return self.calendar.live_start.date()
+
+    @property
+    def training_cutoff(self) -> date:
+        """The day that parts training from comparison: the model is judged on each household's next basket."""
+        return self.cutoff - timedelta(weeks=HOLDOUT_WEEKS)
 
     @property
     def as_of(self) -> date:
@@ -64,8 +73,8 @@ class World:
         }
 
 
-def data_steps(world: World) -> list[Step]:
-    """Sources to silver: the archive by the batch road, the live weeks through Kafka by the stream."""
+def history_steps(world: World) -> list[Step]:
+    """Sources to history in silver by the batch road, and to live weeks in Kafka."""
     limit = () if world.customers is None else ("--limit-customers", str(world.customers))
     run, next_day = world.run_dir, timedelta(days=1)
     history = ("--start", str(world.first_day), "--end", str(world.cutoff + next_day))
@@ -87,12 +96,15 @@ def data_steps(world: World) -> list[Step]:
             "history into silver", f"{_JOBS}.join_bronze_to_silver", *history, *transactions,
             after=("archive into bronze", "products and promotions loaded"),
         ),
-        _spark_step(
-            "Kafka into the lake", "stream_processing.spark_streaming.run", "--once", "--report", run / "stream.json",
-            "--topics", "shop.click.v1,shop.transaction.v1,shop.payment.v1,shop.inventory.v1",
-            after=("live weeks sent to Kafka", "history into silver"),
-        ),
     ]  # fmt: skip
+
+
+def stream_step(world: World) -> Step:
+    """The live weeks from Kafka into bronze and silver by the stream."""
+    return _spark_step(
+        "Kafka into the lake", "stream_processing.spark_streaming.run", "--once", "--report",
+        world.run_dir / "stream.json", "--topics", ",".join(SHOP_TOPICS),
+    )  # fmt: skip
 
 
 def feature_steps(world: World) -> list[Step]:
@@ -105,14 +117,22 @@ def feature_steps(world: World) -> list[Step]:
         _step("product views", f"{_JOBS}.aggregate_product_views", *live, after=("late rows repaired",)),
         _step(
             "product and pair features", f"{_JOBS}.output_to_gold", *days,
-            "--copurchase-weeks", str(TRAINING_SNAPSHOTS), after=("customer features",),
+            "--copurchase-weeks", str(SNAPSHOTS), after=("customer features",),
         ),
-        store_step(world.as_of, after=("product and pair features",)),
+        Step(
+            "gold pinned", lambda: _pin_gold(world), after=("product and pair features",)
+        ),
+        store_step(world.as_of, after=("gold pinned",)),
         _step(
-            "recommender trained", "ml_modeling.training_scripts.run_pipeline", "--cutoff", str(world.cutoff),
-            "--report", world.training_report, after=("features into Redis",),
+            "recommender trained", "ml_modeling.training_scripts.run_pipeline", "--cutoff", str(world.training_cutoff),
+            "--report", world.training_report, after=("gold pinned",),
         ),
     ]  # fmt: skip
+
+
+def _pin_gold(world: World) -> None:
+    """The snapshots that the store and the training both read, taken once."""
+    take_snapshots(world.lake, world.run_dir)
 
 
 def store_step(as_of: date, after: tuple[str, ...] = ()) -> Step:

@@ -49,7 +49,9 @@ class Ground:
     def training_rows(self, planting: Planting) -> ProofResult:
         """What a training reads of gold with a fault, against silver."""
         lake = self._planted(planting)
-        return training_rows.check_training_rows(lake, take_snapshots(lake, lake.parent), epoch_day(self._world.cutoff))
+        return training_rows.check_training_rows(
+            lake, take_snapshots(lake, lake.parent), epoch_day(self._world.training_cutoff)
+        )
 
     def leaking_offline_store(self) -> ProofResult:
         """The point-in-time proof over snapshots that know the next day."""
@@ -59,7 +61,7 @@ class Ground:
 
     def trained(self, alter_rows: Callable[[RankerRows], RankerRows]) -> ProofResult:
         """A training on spoiled rows beside its peers."""
-        training = train(load_dataset(self._settings), self._world.cutoff, alter_rows=alter_rows)
+        training = train(load_dataset(self._settings), self._world.training_cutoff, alter_rows=alter_rows)
         return recommender.no_peer_is_better(measurements_of(training))
 
     def trained_well(self) -> ProofResult:
