@@ -1,8 +1,9 @@
 """Products, customer x product pairs, co-purchases and planned promotions in gold.
 
 Reads: silver.transaction_line, silver.product, silver.promotion, gold.daily_customer. Writes: gold.daily_product_sales,
-gold.product_features, gold.customer_product_features (the interval's days), gold.product_copurchase (the Mondays of the
-interval, at most --copurchase-weeks of them), gold.product_promotion_week (the weeks that touch the interval).
+gold.product_features, gold.customer_product_features (the interval's days), gold.product_copurchase (Mondays of the
+interval: the last --copurchase-weeks of them, or those of --copurchase-at), gold.product_promotion_week (the weeks that
+touch the interval).
 Grain: as the catalogue says. State is added up from the silver history, but only the interval is written.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from datetime import date
 from typing import Final
 
 from pyspark.sql import DataFrame
@@ -39,6 +41,7 @@ from data_lake.catalog import (
     TRANSACTION_LINE,
 )
 from shared_utils.cli import run_main
+from shared_utils.errors import ConfigurationError
 from shared_utils.settings import Settings, load_settings
 from shared_utils.time_utils import epoch_day
 
@@ -54,6 +57,12 @@ def parse(argv: Sequence[str] | None) -> Namespace:
         default=DEFAULT_COPURCHASE_WEEKS,
         help="snapshots to take, counted back from --end",
     )
+    parser.add_argument(
+        "--copurchase-at",
+        type=lambda text: [date.fromisoformat(day) for day in text.split(",")],
+        metavar="DAY,DAY",
+        help="the snapshots' Mondays instead, ascending; what lies between the first and the last is replaced",
+    )
     return parser.parse_args(argv)
 
 
@@ -66,7 +75,7 @@ def run(arguments: Namespace, settings: Settings) -> None:
     lake.overwrite_days(daily_product_sales(todays), DAILY_PRODUCT_SALES, interval)
     _write_pairs(lake, history, interval)
     _write_products(lake, interval)
-    _write_copurchase(lake, history, interval, arguments.copurchase_weeks)
+    _write_copurchase(lake, history, _snapshots(arguments, interval))
     _write_promotions(lake, interval)
 
 
@@ -98,8 +107,24 @@ def _write_products(lake: LakeIO, interval: Interval) -> None:
     lake.overwrite_days(rows, PRODUCT_FEATURES, interval)
 
 
-def _write_copurchase(lake: LakeIO, history: DataFrame, interval: Interval, weeks: int) -> None:
-    days = snapshot_days(epoch_day(interval.start), epoch_day(interval.end), weeks)
+def _snapshots(arguments: Namespace, interval: Interval) -> list[int]:
+    """The epoch days of the snapshots.
+
+    Raises:
+        ConfigurationError: a day of --copurchase-at is no Monday of the interval.
+    """
+    mondays = snapshot_days(epoch_day(interval.start), epoch_day(interval.end))
+    if arguments.copurchase_at is None:
+        return mondays[-arguments.copurchase_weeks :]
+    if wrong := [day for day in arguments.copurchase_at if epoch_day(day) not in mondays]:
+        raise ConfigurationError(
+            f"{wrong[0]} of --copurchase-at is no Monday in {interval.start}..{interval.end}.",
+            "Give Mondays after --start, up to --end.",
+        )
+    return sorted(map(epoch_day, arguments.copurchase_at))
+
+
+def _write_copurchase(lake: LakeIO, history: DataFrame, days: Sequence[int]) -> None:
     if days:
         rows = product_copurchase(basket_products(history), days)
         condition = f"snapshot_day >= {days[0]} AND snapshot_day <= {days[-1]}"

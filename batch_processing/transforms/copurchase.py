@@ -17,10 +17,10 @@ _FIRST_MONDAY: Final = 4  # 1970-01-05
 _WEEK: Final = 7
 
 
-def snapshot_days(start_day: int, end_day: int, weeks: int) -> list[int]:
-    """The last `weeks` Mondays in (start_day, end_day]; a snapshot holds the baskets before its midnight."""
+def snapshot_days(start_day: int, end_day: int) -> list[int]:
+    """The Mondays in (start_day, end_day], ascending; a snapshot holds the baskets before its midnight."""
     first = start_day + 1 + (_FIRST_MONDAY - start_day - 1) % _WEEK
-    return list(range(first, end_day + 1, _WEEK))[-weeks:]
+    return list(range(first, end_day + 1, _WEEK))
 
 
 def product_copurchase(products: DataFrame, snapshots: Sequence[int]) -> DataFrame:

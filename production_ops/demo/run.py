@@ -18,7 +18,7 @@ from production_ops.demo.slice import EngineSlice
 from production_ops.demo.steps import Step, run_steps
 from production_ops.demo.traffic import ask_for, floor_ms
 from production_ops.demo.verdict import print_verdict
-from production_ops.demo.world import World, feature_steps, history_steps, stream_step, twin_step
+from production_ops.demo.world import World, gold_steps, history_steps, model_steps, stream_step, twin_step
 from production_ops.proofs import lake, recommender
 from production_ops.proofs.result import ProofResult
 from shared_utils.local_stack import LocalStack
@@ -80,7 +80,8 @@ def build_world(world: World, stack: LocalStack, console: Console, outcome: Outc
     twin_environment = {**stack.job_env(), "SHOP_LAKE__ROOT": str(twin)}
     stages.run("The same live weeks by the batch road", [replace(twin_step(world), environment=twin_environment)])
     stages.prove(lambda: lake.stream_equals_batch(world.lake, twin, (world.cutoff, world.as_of)))
-    stages.run("Features and a model", feature_steps(world))
+    stages.run("Features in gold", gold_steps(world))
+    stages.run("A filled store and a model", model_steps(world))
     stages.prove(lambda: evidence.prove_point_in_time(world, settings))
     stages.prove(lambda: evidence.prove_training_rows(world, settings))
     stages.prove(lambda: recommender.beats_peers(evidence.training_report(world)))

@@ -10,6 +10,7 @@ from pathlib import Path
 from contracts.topics_names import SHOP_TOPICS
 from data_sources.calendar import Calendar
 from feature_store.snapshots import take_snapshots
+from ml_modeling.training_scripts.run_pipeline import TRAINING_WEEKS
 from production_ops.demo.steps import Step
 from shared_utils.environments import platform_python, spark_python
 from shared_utils.time_utils import day_start, epoch_day
@@ -17,8 +18,6 @@ from shared_utils.time_utils import day_start, epoch_day
 _JOBS = "batch_processing.spark_jobs"
 HOLDOUT_WEEKS = 7
 """Weeks before the live ones that no label of the training comes from: the global split of `measures.md`, rec-1."""
-SNAPSHOTS = 10 + HOLDOUT_WEEKS + 3
-"""Mondays with a co-purchase snapshot: ten training weeks, the holdout, two live weeks, and the day that serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,12 @@ class World:
     def as_of(self) -> date:
         """The day as of which the store serves: by its midnight every live event has arrived, late ones too."""
         return self.calendar.live_end.date() + timedelta(days=1)
+
+    @property
+    def copurchase_days(self) -> list[date]:
+        """The Mondays with a co-purchase snapshot: the training's, the cutoff, and the one that serves."""
+        serving = self.as_of - timedelta(days=self.as_of.weekday())
+        return [self.training_cutoff - timedelta(weeks=n) for n in range(TRAINING_WEEKS, -1, -1)] + [serving]
 
     @property
     def now(self) -> datetime:
@@ -107,8 +112,8 @@ def stream_step(world: World) -> Step:
     )  # fmt: skip
 
 
-def feature_steps(world: World) -> list[Step]:
-    """Silver to a champion and a filled online store. Late rows are repaired first, so that gold is the truth."""
+def gold_steps(world: World) -> list[Step]:
+    """Silver to gold. Late rows are repaired first, so that gold is the truth."""
     days = history_of(world)
     live = ("--start", str(world.cutoff), "--end", str(world.as_of))
     return [
@@ -117,11 +122,15 @@ def feature_steps(world: World) -> list[Step]:
         _step("product views", f"{_JOBS}.aggregate_product_views", *live, after=("late rows repaired",)),
         _step(
             "product and pair features", f"{_JOBS}.output_to_gold", *days,
-            "--copurchase-weeks", str(SNAPSHOTS), after=("customer features",),
+            "--copurchase-at", ",".join(map(str, world.copurchase_days)), after=("customer features",),
         ),
-        Step(
-            "gold pinned", lambda: _pin_gold(world), after=("product and pair features",)
-        ),
+    ]  # fmt: skip
+
+
+def model_steps(world: World) -> list[Step]:
+    """Gold to a registered model and a filled online store, side by side."""
+    return [
+        Step("gold pinned", lambda: _pin_gold(world)),
         store_step(world.as_of, after=("gold pinned",)),
         _step(
             "recommender trained", "ml_modeling.training_scripts.run_pipeline", "--cutoff", str(world.training_cutoff),

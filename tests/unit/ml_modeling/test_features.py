@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from ml_modeling.core.features import FEATURE_NAMES, HABIT_FEATURES, ranker_matr
 from ml_modeling.core.splits import Baskets, grid_queries
 from ml_modeling.core.states import PairState
 from ml_modeling.core.training_set import graded_labels, query_rows, training_rows
+from shared_utils.errors import DataError
 from tests.fakes import model_worlds as worlds
 from tests.fakes.model_worlds import FIRST_DAY, make_world
 
@@ -89,11 +91,18 @@ def test_rows_of_the_future_do_not_change_the_matrix() -> None:
     lines = worlds.make_lines(7)
     cut = FIRST_DAY + 25
     pairs, products, customers = worlds.build_histories(lines.where(lines.day < cut), 6, worlds.make_dimension())
-    past = worlds.PointInTime(pairs, products, customers, whole.snapshots)
+    snapshots = {cut: whole.snapshots[DAY]}
+    past = worlds.PointInTime(pairs, products, customers, snapshots)
+    whole = replace(whole, snapshots=snapshots)
     for customer in np.unique(lines.customer_index[lines.day < cut]):
         _, expected = query_rows(past, past.products.at(cut), int(customer), cut)
         _, found = query_rows(whole, whole.products.at(cut), int(customer), cut)
         assert np.array_equal(found, expected)
+
+
+def test_a_snapshot_that_knows_the_answer_is_not_taken() -> None:
+    with pytest.raises(DataError, match="as old as"):
+        make_world(7).snapshot_at(DAY - 1)
 
 
 def test_graded_labels_add_later_baskets() -> None:
@@ -103,6 +112,7 @@ def test_graded_labels_add_later_baskets() -> None:
 
 def test_training_rows_hold_positives_and_limited_negatives() -> None:
     world, lines = make_world(3), worlds.make_lines(3)
+    world = replace(world, snapshots={FIRST_DAY: world.snapshots[DAY]})
     queries = grid_queries(
         Baskets.from_lines(lines), np.array([FIRST_DAY + 20, FIRST_DAY + 30]), label_end_day=DAY, min_days_before=1
     )
