@@ -109,7 +109,8 @@ $(SPARK)/.done: requirements/spark.txt pyproject.toml $(BOOT)/.done
 define copy_jars
 	@echo "setup: $(@D) from $<"
 	@rm -rf $(@D).new && mkdir -p $(@D).new
-	@mvn -q -B -Dstyle.color=never -f $< $(COPY_JARS) -DoutputDirectory=$(CURDIR)/$(@D).new
+	@mvn -q -B -f $< $(COPY_JARS) -DoutputDirectory=$(CURDIR)/$(@D).new > $(@D).log 2>&1 || { cat $(@D).log; exit 1; }
+	@rm -f $(@D).log
 	@touch $(@D).new/.done
 	@rm -rf $(@D) && mv $(@D).new $(@D)
 endef

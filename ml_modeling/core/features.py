@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml_modeling.core.candidates import CandidateSet, repeat_scores, top_n
+from ml_modeling.core.candidates import CandidateSet
+from ml_modeling.core.habits import HABIT_FEATURES, NEVER_DAYS, habit_columns, mean_lines, newest_of
 from ml_modeling.core.states import CustomerState, Float32Array, FloatArray, IntArray, PairState, ProductTable, decay
 
 PAIR_FEATURES = (
@@ -26,29 +27,6 @@ PAIR_FEATURES = (
     "pair_orders_rank",
     "pair_orders_90d_rank",
     "pair_recency_rank",
-)
-HABIT_FEATURES = (
-    "pair_orders_trend_7d_ratio",
-    "pair_orders_trend_30d_ratio",
-    "pair_orders_trend_90d_ratio",
-    "pair_orders_share_smoothed",
-    "pair_repeat_share_smoothed",
-    "pair_orders_share_faded",
-    "pair_interval_days_smoothed",
-    "pair_overdue_ratio_smoothed",
-    "pair_due_per_day",
-    "pair_orders_30d_of_best",
-    "pair_orders_90d_of_best",
-    "pair_orders_30d_of_all",
-    "pair_repeat_score_of_tenth",
-    "pair_price_ratio",
-    "pair_discounted_lift",
-    "pair_recency_over_category_days",
-    "pair_recency_over_type_days",
-    "pair_category_rank",
-    "pair_type_rank",
-    "pair_last_day_products_count",
-    "pair_last_day_products_ratio",
 )
 GROUP_FEATURES = (
     "customer_category_orders_30d",
@@ -111,11 +89,6 @@ CANDIDATE_FEATURES = (
 FEATURE_NAMES: tuple[str, ...] = (
     PAIR_FEATURES + HABIT_FEATURES + GROUP_FEATURES + PRODUCT_FEATURES + CUSTOMER_FEATURES + CANDIDATE_FEATURES
 )
-NEVER_DAYS = 999.0
-"""Recency of what never happened; above any real recency of a one-year history."""
-USUAL_INTERVAL_DAYS = 30.0
-"""What a pair's interval is taken to be before it is known; it weighs as much as `PRIOR_INTERVALS` real ones."""
-PRIOR_INTERVALS = 2.0
 LARGE_DAY_SHARE = 0.7
 """A shopping day is a large one from this share of the customer's mean basket lines on."""
 
@@ -166,89 +139,6 @@ def _pair_columns(
     return [np.where(bought, values[position], missing) for values, missing in columns]
 
 
-def _habit_columns(
-    as_of_day: int,
-    pairs: PairState,
-    customer: CustomerState,
-    products: ProductTable,
-    position: IntArray,
-    decayed: tuple[FloatArray, ...],
-) -> list[FloatArray]:
-    """A pair beside what is usual: shrunk rates, and its place among the customer's and the group's other products.
-
-    Most pairs have few purchases, and trees cannot shrink a ratio of two small counts; these columns do it for them.
-    """
-    bought = np.flatnonzero(position >= 0)
-    columns = np.full((len(HABIT_FEATURES), len(position)), -1.0)
-    if not len(bought):
-        return list(columns)
-    # What compares pairs needs all of them; the rest is computed for the candidates alone, a fifth of the work.
-    age = np.maximum(as_of_day - pairs.last_day, 0)
-    category, kind = products.category_code[pairs.product_index], products.type_code[pairs.product_index]
-    score, on_day = repeat_scores(as_of_day, pairs), np.bincount(age)
-    days = age.astype(np.float64)
-    newest_category, newest_kind = _newest(category, days), _newest(kind, days)
-    category_rank, kind_rank = _rank_in_group(category, decayed[2]), _rank_in_group(kind, decayed[2])
-
-    at = position[bought]
-    own, recency, together = pairs.product_index[at], days[at], on_day[age[at]]
-    week, month, season = (values[at] for values in decayed)
-    orders = pairs.orders_count[at].astype(np.float64)
-    chances = (customer.orders_count - pairs.customer_orders_before_first[at]).astype(np.float64)
-    passed = (customer.orders_count - pairs.customer_orders_at_last[at]).astype(np.float64)
-    share = (orders + 0.5) / (chances + 3.0)
-    sold = np.maximum(products.orders_count[own], 1)
-    again = 1.0 - products.buyers_count[own] / sold
-    span = (pairs.last_day[at] - pairs.first_day[at]).astype(np.float64)
-    interval = (span + PRIOR_INTERVALS * USUAL_INTERVAL_DAYS) / (pairs.days_count[at] - 1 + PRIOR_INTERVALS)
-    overdue = recency / interval
-    price = pairs.spend_cents_sum[at] / np.maximum(pairs.quantity_sum[at], 1)
-    usual_price = products.spend_cents_sum[own] / np.maximum(products.quantity_sum[own], 1)
-    columns[:, bought] = (
-        week / month,
-        month / season,
-        season / orders,
-        share,
-        (orders - 1.0 + 1.6 * again) / (chances + 4.0),
-        share * 0.9**passed,
-        interval,
-        overdue,
-        (1.0 - np.exp(-2.0 * overdue)) / interval,
-        month / decayed[1].max(),
-        season / decayed[2].max(),
-        month / decayed[1].sum(),
-        score[at] / score[top_n(score, 10)[-1]],
-        price / np.maximum(usual_price, 1.0),
-        pairs.discounted_orders_count[at] / orders - products.discounted_orders_count[own] / sold,
-        recency - newest_category[category[at]],
-        recency - newest_kind[kind[at]],
-        category_rank[at],
-        kind_rank[at],
-        together,
-        together / max(_mean_lines(customer), 1.0),
-    )
-    return list(columns)
-
-
-def _newest(code: IntArray, recency: FloatArray, codes: int = 0) -> FloatArray:
-    """Least recency of each code, `NEVER_DAYS` without one. Shape: `(max(codes, largest code + 1),)`."""
-    least = np.full(max(int(code.max(initial=0)) + 1, codes), NEVER_DAYS)
-    np.minimum.at(least, code, recency)
-    return least
-
-
-def _rank_in_group(code: IntArray, score: FloatArray) -> FloatArray:
-    """Place from 0 by descending score among the rows of the same code. Shape: `(rows,)`."""
-    order = np.lexsort((-score, code))
-    rank = np.empty(len(code))
-    rank[order] = np.arange(len(code)) - np.searchsorted(code[order], code[order])
-    return rank
-
-
-def _mean_lines(customer: CustomerState) -> float:
-    return customer.lines_count / max(customer.orders_count, 1)
-
-
 def _group_columns(
     as_of_day: int,
     pairs: PairState,
@@ -270,7 +160,7 @@ def _group_columns(
 
     def newest(code: IntArray, days: FloatArray) -> FloatArray:
         wanted = code[candidate]
-        return _newest(code[pairs.product_index], days, int(wanted.max(initial=0)) + 1)[wanted]
+        return newest_of(code[pairs.product_index], days, int(wanted.max(initial=0)) + 1)[wanted]
 
     def overdue(code: IntArray, recent: FloatArray) -> FloatArray:
         orders = sums(code, pairs.orders_count.astype(np.float64))
@@ -338,13 +228,13 @@ def _customer_values(as_of_day: int, pairs: PairState, customer: CustomerState) 
     recency = np.maximum(as_of_day - pairs.last_day, 0)
     # Products last bought on each day stand for the day's size: the days' own lines are not kept.
     on_day = np.bincount(recency, minlength=1)
-    large = np.flatnonzero(on_day >= max(LARGE_DAY_SHARE * _mean_lines(customer), 1.0))
+    large = np.flatnonzero(on_day >= max(LARGE_DAY_SHARE * mean_lines(customer), 1.0))
     return [
         float(as_of_day - customer.last_order_day),
         float(customer.orders_28d),
         float(customer.orders_91d),
         float(customer.spend_cents_28d),
-        _mean_lines(customer),
+        mean_lines(customer),
         customer.lines_91d / max(customer.orders_91d, 1),
         _visit_interval(customer),
         customer.discounted_lines_91d / max(customer.lines_91d, 1),
@@ -375,7 +265,7 @@ def ranker_matrix(
     index, position = candidates.product_index, candidates.pair_position
     per_row = (
         _pair_columns(as_of_day, pairs, customer, position, decayed)
-        + _habit_columns(as_of_day, pairs, customer, products, position, decayed)
+        + habit_columns(as_of_day, pairs, customer, products, position, decayed)
         + _group_columns(as_of_day, pairs, customer, products, index, position, decayed)
         + _product_columns(as_of_day, products, index)
     )

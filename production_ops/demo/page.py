@@ -34,7 +34,7 @@ def write(world: World, outcome: Outcome, peak_bytes: int, seconds: float) -> Pa
             "How long a client waits: a personal list, and the emptiest route of the same server.",
             _waits(outcome.answers, outcome.floor),
         ),
-        Plot("Where the records ended.", _ledger(outcome.results)),
+        Plot("Where the records ended (bars on a log scale).", _ledger(outcome.results)),
         Plot("The steps of this run.", _steps(outcome.timelines)),
     ]
     facts = {

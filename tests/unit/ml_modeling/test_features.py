@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ml_modeling.core.candidates import generate_candidates
-from ml_modeling.core.features import FEATURE_NAMES, HABIT_FEATURES, ranker_matrix
+from ml_modeling.core.features import FEATURE_NAMES, ranker_matrix
+from ml_modeling.core.habits import HABIT_FEATURES
 from ml_modeling.core.splits import Baskets, grid_queries
 from ml_modeling.core.states import PairState
 from ml_modeling.core.training_set import graded_labels, query_rows, training_rows
