@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -11,11 +13,22 @@ import psutil
 _EVERY_SECONDS: Final = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The moment of the largest sum of resident memory, in bytes (shared pages count in each process).
+
+    `largest` names the processes that held most of it.
+    """
+
+    total_bytes: int = 0
+    largest: tuple[tuple[str, int], ...] = ()
+
+
 class MemoryWatch:
-    """A context manager; `peak_bytes` is the largest sum of resident memory seen (shared pages count in each)."""
+    """A context manager that samples this process and all its descendants; `peak` is what it saw so far."""
 
     def __init__(self) -> None:
-        self.peak_bytes = 0
+        self.peak = Peak()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="memory-watch", daemon=True)
 
@@ -32,7 +45,11 @@ class MemoryWatch:
     def _watch(self) -> None:
         me = psutil.Process()
         while not self._ended.wait(_EVERY_SECONDS):
-            self.peak_bytes = max(self.peak_bytes, sum(map(_resident, [me, *me.children(recursive=True)])))
+            sample = {process: _resident(process) for process in (me, *me.children(recursive=True))}
+            total = sum(sample.values())
+            if total > self.peak.total_bytes:
+                most = sorted(sample, key=lambda process: -sample[process])[:4]
+                self.peak = Peak(total, tuple((_name(process), sample[process]) for process in most))
 
 
 def _resident(process: psutil.Process) -> int:
@@ -40,3 +57,12 @@ def _resident(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
     except psutil.Error:  # it has ended since it was listed
         return 0
+
+
+def _name(process: psutil.Process) -> str:
+    """The module of a `python -m`, or the program's name."""
+    try:
+        words = process.cmdline()
+        return words[words.index("-m") + 1] if "-m" in words else Path(words[0]).name
+    except (psutil.Error, IndexError):
+        return str(process.pid)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ml_modeling.evaluation.plots import ACCENT, INK, PEER, svg_of
+from production_ops.demo.memory import Peak
 from production_ops.demo.outcome import Outcome
 from production_ops.demo.steps import Timeline
 from production_ops.demo.traffic import Answer
@@ -22,7 +23,7 @@ from shared_utils.local_stack import LocalStack
 MIB = 1024 * 1024
 
 
-def write(world: World, outcome: Outcome, peak_bytes: int, seconds: float) -> Path:
+def write(world: World, outcome: Outcome, peak: Peak, seconds: float) -> Path:
     """Write `index.html` into the run's folder and give its path."""
     path = world.run_dir / "index.html"
     plots = [
@@ -41,14 +42,14 @@ def write(world: World, outcome: Outcome, peak_bytes: int, seconds: float) -> Pa
         "live weeks": f"{world.cutoff} to {world.calendar.live_end.date()}",
         "served as of": f"{world.as_of}",
         "wall time": f"{seconds:.0f} s",
-        "peak memory of all processes together": f"{peak_bytes / MIB:,.0f} MiB",
+        "peak memory of all processes together": f"{peak.total_bytes / MIB:,.0f} MiB",
     }
     sections = [_shelf(outcome.answers), _servers(outcome)]
     write_page(path, facts=facts, results=outcome.results, sections=sections, plots=plots)
     return path
 
 
-def print_resources(outcome: Outcome, peak_bytes: int, seconds: float, console: Console) -> None:
+def print_resources(outcome: Outcome, peak: Peak, seconds: float, console: Console) -> None:
     """Start-up time and memory of each server, then the time and the memory of the whole run."""
     table = Table(title="Servers", title_justify="left", pad_edge=False)
     section = _servers(outcome)
@@ -58,9 +59,11 @@ def print_resources(outcome: Outcome, peak_bytes: int, seconds: float, console: 
         table.add_row(*row)
     console.print(table)
     console.print(
-        f"Wall time {seconds:.0f} s (goal 360), peak memory of all processes together {peak_bytes / MIB:,.0f} MiB "
-        "(goal 4,096)"
+        f"Wall time {seconds:.0f} s (goal 360), peak memory of all processes together "
+        f"{peak.total_bytes / MIB:,.0f} MiB (goal 4,096)"
     )
+    largest = ", ".join(f"{name} {size / MIB:,.0f}" for name, size in peak.largest)
+    console.print(f"Most of it then: {largest} MiB", style="dim")
 
 
 def print_how_to_try(stack: LocalStack, token: str, customer: int, console: Console) -> None:

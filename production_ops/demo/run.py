@@ -126,8 +126,8 @@ def run(world: World, *, keep: bool, console: Console) -> list[ProofResult]:
             token = serve_world(world, stack, settings, console, outcome)
         outcome.note_servers(stack)
         seconds = time.monotonic() - started
-        path = page.write(world, outcome, memory.peak_bytes, seconds)
-        page.print_resources(outcome, memory.peak_bytes, seconds, console)
+        path = page.write(world, outcome, memory.peak, seconds)
+        page.print_resources(outcome, memory.peak, seconds, console)
         print_verdict(outcome.results, console)
         console.print(f"Page: {path}")
         if keep:
