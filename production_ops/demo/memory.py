@@ -15,7 +15,9 @@ _EVERY_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The moment of the largest sum of resident memory, in bytes (shared pages count in each process).
+    """The moment of the largest sum of proportional memory (PSS), in bytes.
+
+    A page that several processes share counts once: a JVM that forks to run `chmod` would count twice as resident.
 
     `largest` names the processes that held most of it.
     """
@@ -45,16 +47,16 @@ class MemoryWatch:
     def _watch(self) -> None:
         me = psutil.Process()
         while not self._ended.wait(_EVERY_SECONDS):
-            sample = {process: _resident(process) for process in (me, *me.children(recursive=True))}
+            sample = {process: _proportional(process) for process in (me, *me.children(recursive=True))}
             total = sum(sample.values())
             if total > self.peak.total_bytes:
                 most = sorted(sample, key=lambda process: -sample[process])[:4]
                 self.peak = Peak(total, tuple((_name(process), sample[process]) for process in most))
 
 
-def _resident(process: psutil.Process) -> int:
+def _proportional(process: psutil.Process) -> int:
     try:
-        return int(process.memory_info().rss)
+        return int(process.memory_full_info().pss)
     except psutil.Error:  # it has ended since it was listed
         return 0
 
