@@ -54,9 +54,9 @@ def prove_point_in_time(world: World, settings: Settings) -> ProofResult:
 
 
 def prove_training_rows(world: World, settings: Settings) -> ProofResult:
-    """What the trainer reads of gold at the cutoff, from silver alone."""
+    """What the trainer reads of gold at one of its midnights, from silver alone."""
     snapshots = take_snapshots(world.lake, settings.run_dir)
-    return training_rows.check_training_rows(world.lake, snapshots, epoch_day(world.training_cutoff))
+    return training_rows.check_training_rows(world.lake, snapshots, world.training_days)
 
 
 def training_report(world: World) -> dict[str, Any]:

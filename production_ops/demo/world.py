@@ -55,6 +55,11 @@ class World:
         return [self.training_cutoff - timedelta(weeks=n) for n in range(TRAINING_WEEKS, -1, -1)] + [serving]
 
     @property
+    def training_days(self) -> list[int]:
+        """The epoch days, up to the cutoff, as of which a training reads gold."""
+        return [epoch_day(day) for day in self.copurchase_days[:-1]]
+
+    @property
     def now(self) -> datetime:
         """The instant at which the demo serves: the midnight that opens `as_of`."""
         return day_start(epoch_day(self.as_of))

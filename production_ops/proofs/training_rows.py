@@ -7,6 +7,7 @@ as if it were of today, agrees with itself everywhere in gold and differs from t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,29 +17,34 @@ from ml_modeling.core.features import FEATURE_NAMES
 from ml_modeling.core.states import Float32Array, IntArray
 from ml_modeling.core.training_set import PointInTime, Snapshot, query_rows
 from ml_modeling.gold_source import GoldSource, load_gold
-from ml_modeling.order_lines import read_order_lines
+from ml_modeling.order_lines import SilverLines, read_order_lines
 from ml_modeling.training_scripts.dataset import popularity_at
 from production_ops.proofs.parity import RELATIVE_TOLERANCE
 from production_ops.proofs.reference import reference_from_silver
 from production_ops.proofs.result import ProofResult
+from shared_utils.time_utils import day_start
 
 QUESTIONS = 500
 _SHOWN = 5
 
 
-def check_training_rows(lake_root: Path, snapshots: Snapshots, day: int, questions: int = QUESTIONS) -> ProofResult:
-    """Candidates and features of `questions` customers as of the midnight opening `day`, from gold and from silver.
+def check_training_rows(
+    lake_root: Path, snapshots: Snapshots, days: Sequence[int], questions: int = QUESTIONS
+) -> ProofResult:
+    """Candidates and features of `questions` customers at one midnight, from gold and from silver.
 
     Args:
         lake_root: the lake whose silver is the truth.
         snapshots: the gold snapshots that a training reads.
-        day: a past epoch day with a co-purchase snapshot, such as the cutoff of a training.
-        questions: how many customers are asked, evenly over all who bought before `day`.
+        days: past epoch days with a co-purchase snapshot; the hardest of their opening midnights is asked: the one
+            with most lines that were bought before it and came in after it.
+        questions: how many customers are asked, evenly over all who bought before the day.
     """
     gold = load_gold(snapshots)
+    day = _hardest(read_order_lines(lake_root), days)
     reference = reference_from_silver(lake_root, day)
     if not np.array_equal(gold.customer_ids, reference.customer_ids):
-        return _result(0, 0, ["gold and silver do not name the same customers"])
+        return _result(day, 0, 0, ["gold and silver do not name the same customers"])
     source, ids = _gold_source(lake_root, gold, day), gold.product_ids
     asked = np.array([c for c in range(len(gold.customer_ids)) if len(reference.source.pairs.at(c, day))])
     asked = asked[np.linspace(0, len(asked) - 1, min(questions, len(asked))).astype(np.int64)]
@@ -52,7 +58,13 @@ def check_training_rows(lake_root: Path, snapshots: Snapshots, day: int, questio
         findings += _differences(
             who, ids[given.product_index], reference.product_ids[should.product_index], matrix, truth
         )
-    return _result(len(asked), compared, findings)
+    return _result(day, len(asked), compared, findings)
+
+
+def _hardest(silver: SilverLines, days: Sequence[int]) -> int:
+    """The day whose midnight parts most lines from their arrival; the latest one on a tie."""
+    bought, known = silver.lines.day, silver.known_from_day
+    return max(days, key=lambda day: (np.count_nonzero((bought < day) & (known > day)), day))
 
 
 def _gold_source(lake_root: Path, gold: GoldSource, day: int) -> PointInTime:
@@ -72,11 +84,12 @@ def _differences(who: str, given: IntArray, should: IntArray, matrix: Float32Arr
     ]
 
 
-def _result(questions: int, compared: int, findings: list[str]) -> ProofResult:
+def _result(day: int, questions: int, compared: int, findings: list[str]) -> ProofResult:
     worst = ", ".join(f"{n} {name}" for name, n in Counter(f.split(":")[0] for f in findings).most_common(3))
     return ProofResult(
         name="training rows = silver",
-        figure=f"{questions:,} questions, {compared:,} values, {len(findings):,} differ" + (f": {worst}" * bool(worst)),
+        figure=f"{questions:,} questions at {day_start(day):%F}, {compared:,} values, {len(findings):,} differ"
+        + (f": {worst}" * bool(worst)),
         bound="0 differ",
         passed=not findings and compared > 0,
         findings=tuple(findings[:_SHOWN]),

@@ -37,10 +37,9 @@ PIT_ROWS = 300
 class Ground:
     """A built world whose servers run. A fault goes into copies; the online store alone is overwritten."""
 
-    def __init__(self, world: World, stack: LocalStack, settings: Settings, token: str, console: Console) -> None:
+    def __init__(self, world: World, stack: LocalStack, settings: Settings, token: str) -> None:
         self._world, self._stack, self._settings = world, stack, settings
-        self._token, self._console = token, console
-        self._copies = 0
+        self._token, self._copies = token, 0
 
     def ledger(self, planting: Planting) -> ProofResult:
         """The event ledger over a lake with a fault."""
@@ -49,9 +48,7 @@ class Ground:
     def training_rows(self, planting: Planting) -> ProofResult:
         """What a training reads of gold with a fault, against silver."""
         lake = self._planted(planting)
-        return training_rows.check_training_rows(
-            lake, take_snapshots(lake, lake.parent), epoch_day(self._world.training_cutoff)
-        )
+        return training_rows.check_training_rows(lake, take_snapshots(lake, lake.parent), self._world.training_days)
 
     def leaking_offline_store(self) -> ProofResult:
         """The point-in-time proof over snapshots that know the next day."""
