@@ -54,9 +54,9 @@ def check_point_in_time(
                 compared += len(truth)
                 wrong = ~_equal(given[column].to_numpy(dtype=float), truth[column].to_numpy(dtype=float))
                 findings += [
-                    f"{who}: {column} of {tuple(entities.iloc[i])} is {given[column].iloc[i]}, "
-                    f"gold says {truth[column].iloc[i]}"
-                    for i in np.flatnonzero(wrong)
+                    f"{who}: {column} of {_asked(entities, i)} is {given[column].iloc[i]:g}, "
+                    f"gold says {truth[column].iloc[i]:g}"
+                    for i in np.flatnonzero(wrong).tolist()
                 ]
     return ProofResult(
         name="point-in-time training rows",
@@ -66,6 +66,11 @@ def check_point_in_time(
         findings=tuple(findings[:_SHOWN]),
         numbers={"rows": len(entities), "values": compared, "differences": len(findings)},
     )
+
+
+def _asked(entities: pd.DataFrame, row: int) -> str:
+    entity = entities.iloc[row]
+    return f"customer {entity.customer_id}, product {entity.product_id} at {entity[INSTANT]:%F}"
 
 
 def _equal(left: FloatArray, right: FloatArray) -> BoolArray:

@@ -16,10 +16,10 @@ from production_ops.proofs.parity import Reference
 from production_ops.proofs.result import ProofResult
 
 
-def beats_peers(measured: Mapping[str, Any], *, bound: float = ENTRY_RATIO) -> ProofResult:
-    """Both ratios of a training's measurements against `bound`, each interval above 1: the gate's own rule."""
-    decision = decide(_interval(measured["ratio"]["ndcg"]), _interval(measured["ratio"]["recall"]), bound=bound)
-    return _result(measured, f">= {bound:.2f}x both, interval above 1", decision.reasons)
+def beats_peers(measured: Mapping[str, Any]) -> ProofResult:
+    """Both ratios of a training's measurements against the entry rung, each interval above 1: the gate's own rule."""
+    decision = decide(_interval(measured["ratio"]["ndcg"]), _interval(measured["ratio"]["recall"]))
+    return _result(measured, f">= {ENTRY_RATIO:.2f}x both, interval above 1", decision.reasons)
 
 
 def no_peer_is_better(measured: Mapping[str, Any]) -> ProofResult:

@@ -67,6 +67,11 @@ def healthy(outcome: Outcome, ground: Ground) -> dict[str, ProofResult]:
     return proofs if proofs[again.name].passed and again.passed else {**proofs, again.name: again}
 
 
+def saw(result: ProofResult) -> bool:
+    """Whether a proof failed and says at what; one that got nothing to look at has not seen the fault."""
+    return not result.passed and bool(result.findings)
+
+
 def run(world: World, console: Console) -> bool:
     """Build, check, break; whether every proof held before and none held after."""
     started = time.monotonic()
@@ -77,7 +82,7 @@ def run(world: World, console: Console) -> bool:
         start_servers(stack, console, DATA_SERVERS)
         settings = build_world(world, stack, console, outcome)
         token = serve_world(world, stack, settings, console, outcome)
-        ground = Ground(world, stack, settings, token, console)
+        ground = Ground(world, stack, settings, token)
         proofs = healthy(outcome, ground)
         table, sound = _table(), all(result.passed for result in proofs.values())
         console.print("[bold]Broken on purpose[/]")
@@ -85,9 +90,10 @@ def run(world: World, console: Console) -> bool:
         for fault in (planned := faults(world)):
             with console.status(fault.name):
                 result = fault.planted(ground)
-            seen += not result.passed
+            found = saw(result)
+            seen += found
             _row(table, fault, proofs[result.name], result)
-            console.print(f"  {'[green]✓[/] seen' if not result.passed else '[red]✗[/] not seen'}: {fault.name}")
+            console.print(f"  {'[green]✓[/] seen' if found else '[red]✗[/] not seen'}: {fault.name}")
     finally:
         stack.stop()
     console.print(table)
