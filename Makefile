@@ -28,7 +28,7 @@ setup: $(PLATFORM)/.done $(SPARK)/.done build/jars/kafka/.done build/jars/spark/
 
 .PHONY: demo
 demo: setup ## a year of shopping becomes a served recommendation, with a verdict (KEEP=1 leaves it running)
-	@$(PY) -m production_ops.demo $(if $(KEEP),--keep) $(ARGS)
+	@$(PY) -m production_ops.demo $(if $(filter-out 0 no,$(KEEP)),--keep) $(ARGS)
 
 .PHONY: prove
 prove: setup ## break one thing at a time and see its proof go red

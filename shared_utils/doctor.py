@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def examine() -> list[Finding]:
     """All findings about this machine and this checkout."""
-    run_dir = load_settings().run_dir
+    runs = load_settings().run_dir.parent
     checks: list[Callable[[], Finding]] = [
         lambda: judge_python(sys.version_info[:2]),
         lambda: judge_java(_output("java", "-version")),
@@ -82,7 +82,7 @@ def examine() -> list[Finding]:
         lambda: judge_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         judge_loopback,
         lambda: judge_clock(system_clock, newest_source(REPO_ROOT)),
-        lambda: judge_kept(run_dir),
+        lambda: judge_kept(runs),
     ]
     return [check() for check in checks]
 
@@ -170,9 +170,10 @@ def judge_clock(clock: Clock, newest: datetime) -> Finding:
     return Finding("clock", Level.OK, f"{now:%Y-%m-%d %H:%M} UTC")
 
 
-def judge_kept(run_dir: Path) -> Finding:
-    """Servers that an earlier `KEEP=1` left running."""
-    running = [process.name for process in kept.read(run_dir) if process.alive()]
+def judge_kept(runs: Path) -> Finding:
+    """Servers that an earlier `KEEP=1` left running, in any run folder under `runs`."""
+    records = (process for run_dir in kept.run_dirs(runs) for process in kept.read(run_dir))
+    running = [process.name for process in records if process.alive()]
     if running:
         return Finding("left running", Level.WARN, ", ".join(running), "`make down` stops them.")
     return Finding("left running", Level.OK, "nothing")

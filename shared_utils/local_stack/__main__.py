@@ -1,13 +1,14 @@
 """Start, show and stop the host platform's servers by hand.
 
-`up kafka redis sail` runs until Ctrl-C; with `--keep` it leaves them running, and `down` stops them.
+`up kafka redis sail` runs until Ctrl-C; with `--keep` it leaves them running, and `down` stops them. `down` and
+`status` without `--run-dir` mean every run folder beside the usual one, so also what `make demo KEEP=1` left.
 """
 
 from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -24,7 +25,7 @@ _MIB = 1024 * 1024
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one of `up`, `down`, `status`."""
     parser = argparse.ArgumentParser(prog="python -m shared_utils.local_stack", description=__doc__)
-    parser.add_argument("--run-dir", type=Path, default=load_settings().run_dir, help="data and logs of the servers")
+    parser.add_argument("--run-dir", type=Path, help="data and logs of the servers")
     verbs = parser.add_subparsers(dest="verb", required=True)
     up = verbs.add_parser("up", help="start servers")
     up.add_argument("names", nargs="+", choices=sorted(load_specs()), metavar="NAME", help=", ".join(load_specs()))
@@ -32,10 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbs.add_parser("down", help="stop what `up --keep` left running")
     verbs.add_parser("status", help="show what `up --keep` left running")
     args = parser.parse_args(argv)
-    console = Console(highlight=False)
+    console, usual = Console(highlight=False), load_settings().run_dir
     if args.verb == "up":
-        return _up(console, args.run_dir, args.names, keep=args.keep)
-    return _down(console, args.run_dir) if args.verb == "down" else _status(console, args.run_dir)
+        return _up(console, args.run_dir or usual, args.names, keep=args.keep)
+    run_dirs = [args.run_dir] if args.run_dir else kept.run_dirs(usual.parent)
+    return _down(console, run_dirs) if args.verb == "down" else _status(console, run_dirs)
 
 
 def _up(console: Console, run_dir: Path, names: Sequence[str], *, keep: bool) -> int:
@@ -68,16 +70,18 @@ def _table(stack: LocalStack) -> Table:
     return table
 
 
-def _down(console: Console, run_dir: Path) -> int:
-    stopped = kept.stop(run_dir)
+def _down(console: Console, run_dirs: Iterable[Path]) -> int:
+    stopped = [name for run_dir in run_dirs for name in kept.stop(run_dir)]
     console.print(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
     return 0
 
 
-def _status(console: Console, run_dir: Path) -> int:
-    table = Table("server", "address", "pid", "state")
-    for process in kept.read(run_dir):
-        table.add_row(process.name, process.address, str(process.pid), "runs" if process.alive() else "gone")
+def _status(console: Console, run_dirs: Iterable[Path]) -> int:
+    table = Table("server", "address", "pid", "state", "run")
+    for run_dir in run_dirs:
+        for process in kept.read(run_dir):
+            state = "runs" if process.alive() else "gone"
+            table.add_row(process.name, process.address, str(process.pid), state, str(run_dir))
     console.print(table)
     return 0
 

@@ -45,6 +45,11 @@ def write(run_dir: Path, processes: Iterable[ManagedProcess], env: Mapping[str, 
     return path
 
 
+def run_dirs(parent: Path) -> list[Path]:
+    """The run folders under `parent` with a record, e.g. of `up --keep` and of `make demo KEEP=1`."""
+    return sorted(path.parent for path in parent.glob(f"*/{_FILE}"))
+
+
 def read(run_dir: Path) -> list[KeptProcess]:
     """What was left running there, in starting order; nothing when there is no record.
 

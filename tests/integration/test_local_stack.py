@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from shared_utils.doctor import judge_kept
 from shared_utils.errors import ConfigurationError, DependencyError
 from shared_utils.local_stack import LocalStack, kept, procfs
 from shared_utils.local_stack.ports import LOOPBACK
@@ -203,6 +204,8 @@ def test_what_was_left_running_is_stopped_by_its_record(make_stack: Callable[...
 
     (process,) = kept.read(run_dir)
     assert process.alive()
+    assert kept.run_dirs(tmp_path) == [run_dir]
+    assert judge_kept(tmp_path).found == "plain"
     assert kept.stop(run_dir) == ["plain"]
     assert gone(process.pid)
     assert kept.stop(run_dir) == []
