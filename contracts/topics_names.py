@@ -9,9 +9,14 @@ TRANSACTION: Final = "shop.transaction.v1"
 PAYMENT: Final = "shop.payment.v1"
 INVENTORY: Final = "shop.inventory.v1"
 RECOMMENDATION_DECISION: Final = "decisions.recommendation.v1"
+CUSTOMER_FEATURE: Final = "features.customer.v1"
+PRODUCT_FEATURE: Final = "features.product.v1"
+SESSION_FEATURE: Final = "features.session.v1"
 
 SHOP_TOPICS: Final = (CLICK, TRANSACTION, PAYMENT, INVENTORY)
 EVENT_TOPICS: Final = (*SHOP_TOPICS, RECOMMENDATION_DECISION)
+FEATURE_TOPICS: Final = (CUSTOMER_FEATURE, PRODUCT_FEATURE, SESSION_FEATURE)
+TYPED_TOPICS: Final = (*EVENT_TOPICS, *FEATURE_TOPICS)
 
 _DLQ_SUFFIX: Final = ".dlq"
 

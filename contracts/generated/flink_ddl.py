@@ -44,6 +44,89 @@ CREATE TABLE recommendation_decision (
   'json.ignore-parse-errors' = 'false'
 )
 """,
+    "features.customer.v1": """\
+CREATE TABLE customer_feature (
+  `customer_id` BIGINT NOT NULL,
+  `bucket_start` TIMESTAMP_LTZ(3) NOT NULL,
+  `version` BIGINT NOT NULL,
+  `event_time` TIMESTAMP_LTZ(3) NOT NULL,
+  `last_event_id` STRING NOT NULL,
+  `views` BIGINT NOT NULL,
+  `adds` BIGINT NOT NULL,
+  `removes` BIGINT NOT NULL,
+  `searches` BIGINT NOT NULL,
+  `purchases` BIGINT NOT NULL,
+  `spend_cents` BIGINT NOT NULL,
+  `products` ARRAY<ROW<
+    `product_id` BIGINT,
+    `event_time` TIMESTAMP_LTZ(3),
+    `action` STRING>> NOT NULL,
+  `arrival_time` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+  WATERMARK FOR `event_time` AS `event_time` - INTERVAL '{watermark_delay_seconds}' SECOND
+) WITH (
+  'connector' = 'kafka',
+  'topic' = 'features.customer.v1',
+  'properties.bootstrap.servers' = '{bootstrap_servers}',
+  'properties.group.id' = '{group_id}',
+  'scan.startup.mode' = '{startup_mode}',
+  'format' = 'json',
+  'json.timestamp-format.standard' = 'ISO-8601',
+  'json.ignore-parse-errors' = 'false'
+)
+""",
+    "features.product.v1": """\
+CREATE TABLE product_feature (
+  `product_id` BIGINT NOT NULL,
+  `bucket_start` TIMESTAMP_LTZ(3) NOT NULL,
+  `version` BIGINT NOT NULL,
+  `event_time` TIMESTAMP_LTZ(3) NOT NULL,
+  `last_event_id` STRING NOT NULL,
+  `views` BIGINT NOT NULL,
+  `adds` BIGINT NOT NULL,
+  `purchases` BIGINT NOT NULL,
+  `spend_cents` BIGINT NOT NULL,
+  `arrival_time` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+  WATERMARK FOR `event_time` AS `event_time` - INTERVAL '{watermark_delay_seconds}' SECOND
+) WITH (
+  'connector' = 'kafka',
+  'topic' = 'features.product.v1',
+  'properties.bootstrap.servers' = '{bootstrap_servers}',
+  'properties.group.id' = '{group_id}',
+  'scan.startup.mode' = '{startup_mode}',
+  'format' = 'json',
+  'json.timestamp-format.standard' = 'ISO-8601',
+  'json.ignore-parse-errors' = 'false'
+)
+""",
+    "features.session.v1": """\
+CREATE TABLE session_feature (
+  `customer_id` BIGINT NOT NULL,
+  `session_start` TIMESTAMP_LTZ(3) NOT NULL,
+  `session_end` TIMESTAMP_LTZ(3) NOT NULL,
+  `event_time` TIMESTAMP_LTZ(3) NOT NULL,
+  `events` BIGINT NOT NULL,
+  `searches` BIGINT NOT NULL,
+  `impressions` BIGINT NOT NULL,
+  `views` BIGINT NOT NULL,
+  `adds` BIGINT NOT NULL,
+  `removes` BIGINT NOT NULL,
+  `products` BIGINT NOT NULL,
+  `categories` BIGINT NOT NULL,
+  `duration_seconds` DOUBLE NOT NULL,
+  `converted` BOOLEAN NOT NULL,
+  `arrival_time` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+  WATERMARK FOR `event_time` AS `event_time` - INTERVAL '{watermark_delay_seconds}' SECOND
+) WITH (
+  'connector' = 'kafka',
+  'topic' = 'features.session.v1',
+  'properties.bootstrap.servers' = '{bootstrap_servers}',
+  'properties.group.id' = '{group_id}',
+  'scan.startup.mode' = '{startup_mode}',
+  'format' = 'json',
+  'json.timestamp-format.standard' = 'ISO-8601',
+  'json.ignore-parse-errors' = 'false'
+)
+""",
     "shop.click.v1": """\
 CREATE TABLE click_event (
   `event_id` STRING NOT NULL,

@@ -65,6 +65,108 @@ class RecommendationDecision(Contract):
     """Products served."""
 
 
+class ProductTouch(Contract):
+    """One product that was viewed or put into the cart."""
+
+    product_id: Annotated[int, Field(ge=1, le=9_223_372_036_854_775_807)]
+    """Product."""
+    event_time: Instant
+    """When it happened."""
+    action: Literal["view", "add"]
+    """What the customer did."""
+
+
+class CustomerFeature(Contract):
+    """What one customer did in one minute of event time, as far as it is known."""
+
+    customer_id: Annotated[int, Field(ge=1, le=9_223_372_036_854_775_807)]
+    """Customer; the Kafka key."""
+    bucket_start: Instant
+    """The minute: its first instant."""
+    version: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """Events counted so far in this minute; a greater one replaces a smaller one."""
+    event_time: Instant
+    """Latest event time among the events counted."""
+    last_event_id: Annotated[
+        str,
+        Field(min_length=36, max_length=36, pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+    ]
+    """The event that this record came with; the record's `traceparent` header is that event's."""
+    views: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Product pages seen."""
+    adds: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Products put into the cart."""
+    removes: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Products taken out of the cart."""
+    searches: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Searches."""
+    purchases: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Baskets paid for."""
+    spend_cents: Annotated[int, Field(ge=0, le=500_000_000_000)]
+    """Paid in those baskets, in cents."""
+    products: Annotated[tuple[ProductTouch, ...], Field(max_length=10_000)]
+    """Products viewed or added in this minute, in the order in which the events arrived."""
+
+
+class ProductFeature(Contract):
+    """What all customers did with one product in one minute of event time, as far as it is known."""
+
+    product_id: Annotated[int, Field(ge=1, le=9_223_372_036_854_775_807)]
+    """Product; the Kafka key."""
+    bucket_start: Instant
+    """The minute: its first instant."""
+    version: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """Events and basket lines counted so far in this minute; a greater one replaces a smaller one."""
+    event_time: Instant
+    """Latest event time among the events counted."""
+    last_event_id: Annotated[
+        str,
+        Field(min_length=36, max_length=36, pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+    ]
+    """The event that this record came with; the record's `traceparent` header is that event's."""
+    views: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Product pages seen."""
+    adds: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Times put into a cart."""
+    purchases: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Basket lines paid for."""
+    spend_cents: Annotated[int, Field(ge=0, le=500_000_000_000)]
+    """Paid on those lines, in cents."""
+
+
+class SessionFeature(Contract):
+    """One visit of a customer: events with less than 30 minutes between neighbours, by event time."""
+
+    customer_id: Annotated[int, Field(ge=1, le=9_223_372_036_854_775_807)]
+    """Customer; the Kafka key."""
+    session_start: Instant
+    """Time of its first event."""
+    session_end: Instant
+    """Time of its last event."""
+    event_time: Instant
+    """When the visit was over: its last event plus the gap."""
+    events: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """Events in the visit."""
+    searches: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Searches."""
+    impressions: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Products shown in lists."""
+    views: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Product pages seen."""
+    adds: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Products put into the cart."""
+    removes: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Products taken out of the cart."""
+    products: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Distinct products viewed or added."""
+    categories: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    """Distinct categories of those products."""
+    duration_seconds: Annotated[float, Field(ge=0, le=31_536_000)]
+    """From its first to its last event."""
+    converted: bool
+    """Whether it held a checkout."""
+
+
 class ClickEvent(Contract):
     """One action of a customer in the web shop or the app."""
 
@@ -196,6 +298,9 @@ class TransactionEvent(Contract):
 
 MODELS: Final[Mapping[str, type[Contract]]] = {
     "decisions.recommendation.v1": RecommendationDecision,
+    "features.customer.v1": CustomerFeature,
+    "features.product.v1": ProductFeature,
+    "features.session.v1": SessionFeature,
     "shop.click.v1": ClickEvent,
     "shop.inventory.v1": InventoryEvent,
     "shop.payment.v1": PaymentEvent,

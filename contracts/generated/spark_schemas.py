@@ -19,6 +19,20 @@ SPARK_DDL: Final[Mapping[str, str]] = {
         "degraded BOOLEAN, degraded_reasons ARRAY<STRING>, latency_ms DOUBLE, feature_names ARRAY<STRING>, "
         "items ARRAY<STRUCT<product_id: BIGINT, rank: BIGINT, score: DOUBLE, source: STRING, features: ARRAY<DOUBLE>>>"
     ),
+    "features.customer.v1": (
+        "customer_id BIGINT, bucket_start TIMESTAMP, version BIGINT, event_time TIMESTAMP, last_event_id STRING, "
+        "views BIGINT, adds BIGINT, removes BIGINT, searches BIGINT, purchases BIGINT, spend_cents BIGINT, "
+        "products ARRAY<STRUCT<product_id: BIGINT, event_time: TIMESTAMP, action: STRING>>"
+    ),
+    "features.product.v1": (
+        "product_id BIGINT, bucket_start TIMESTAMP, version BIGINT, event_time TIMESTAMP, last_event_id STRING, "
+        "views BIGINT, adds BIGINT, purchases BIGINT, spend_cents BIGINT"
+    ),
+    "features.session.v1": (
+        "customer_id BIGINT, session_start TIMESTAMP, session_end TIMESTAMP, event_time TIMESTAMP, events BIGINT, "
+        "searches BIGINT, impressions BIGINT, views BIGINT, adds BIGINT, removes BIGINT, products BIGINT, "
+        "categories BIGINT, duration_seconds DOUBLE, converted BOOLEAN"
+    ),
     "shop.click.v1": (
         "event_id STRING, event_time TIMESTAMP, session_id STRING, customer_id BIGINT, action STRING, product_id BIGINT, "
         "position BIGINT, query STRING, basket_id BIGINT, page STRING, device_type STRING"
@@ -43,6 +57,7 @@ SPARK_ELEMENT_DDL: Final[Mapping[str, str]] = {
     "decisions.recommendation.v1#items": (
         "product_id BIGINT, rank BIGINT, score DOUBLE, source STRING, features ARRAY<DOUBLE>"
     ),
+    "features.customer.v1#products": ("product_id BIGINT, event_time TIMESTAMP, action STRING"),
     "shop.transaction.v1#lines": (
         "line_number BIGINT, product_id BIGINT, quantity BIGINT, sales_cents BIGINT, retail_discount_cents BIGINT, "
         "coupon_discount_cents BIGINT, coupon_match_discount_cents BIGINT"
@@ -65,6 +80,47 @@ SPARK_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "latency_ms",
         "feature_names",
         "items",
+    ),
+    "features.customer.v1": (
+        "customer_id",
+        "bucket_start",
+        "version",
+        "event_time",
+        "last_event_id",
+        "views",
+        "adds",
+        "removes",
+        "searches",
+        "purchases",
+        "spend_cents",
+        "products",
+    ),
+    "features.product.v1": (
+        "product_id",
+        "bucket_start",
+        "version",
+        "event_time",
+        "last_event_id",
+        "views",
+        "adds",
+        "purchases",
+        "spend_cents",
+    ),
+    "features.session.v1": (
+        "customer_id",
+        "session_start",
+        "session_end",
+        "event_time",
+        "events",
+        "searches",
+        "impressions",
+        "views",
+        "adds",
+        "removes",
+        "products",
+        "categories",
+        "duration_seconds",
+        "converted",
     ),
     "shop.click.v1": (
         "event_id",

@@ -7,15 +7,23 @@ from typing import Final
 
 Entry = tuple[str, list[str]]
 
-_MAX_CHARS: Final = 120 - 10  # indent and quotes
+_MAX_LINE: Final = 120
+_MAX_CHARS: Final = _MAX_LINE - 10  # indent and quotes
 
 
 def mapping_of_texts(name: str, entries: Iterable[Entry]) -> str:
     """A constant mapping of texts: each entry's pieces joined by `, `, over as many lines as they need."""
     lines = [f"{name}: Final[Mapping[str, str]] = {{"]
     for key, pieces in entries:
-        lines += [f'    "{key}": (', *(f'        "{text}"' for text in _chunks(", ".join(pieces))), "    ),"]
+        lines += _entry(key, _chunks(", ".join(pieces)))
     return "\n".join([*lines, "}"]) + "\n"
+
+
+def _entry(key: str, texts: list[str]) -> list[str]:
+    short = f'    "{key}": ("{texts[0]}"),'
+    if len(texts) == 1 and len(short) <= _MAX_LINE:
+        return [short]
+    return [f'    "{key}": (', *(f'        "{text}"' for text in texts), "    ),"]
 
 
 def _chunks(text: str) -> list[str]:

@@ -8,19 +8,19 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from contracts.reasons import Refusal, RejectReason
-from contracts.topics_names import CLICK, EVENT_TOPICS, TRANSACTION
+from contracts.topics_names import CLICK, TRANSACTION, TYPED_TOPICS
 from contracts.validators.validate_kafka_event import Validator
 from tests.unit.contracts.examples import bad_examples, good_examples
 from tests.unit.contracts.mutations import values
 from tests.unit.contracts.reference import accepts
 
-VALIDATORS = {topic: Validator(topic) for topic in EVENT_TOPICS}
+VALIDATORS = {topic: Validator(topic) for topic in TYPED_TOPICS}
 FULL = settings(
     max_examples=1000, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 
 
-@pytest.mark.parametrize("topic", EVENT_TOPICS)
+@pytest.mark.parametrize("topic", TYPED_TOPICS)
 def test_mutated_events_get_the_reference_verdict(topic: str) -> None:
     verdicts: list[RejectReason | None] = []
 

@@ -12,7 +12,7 @@ from contracts.generated.models import MODELS
 from contracts.generated.spark_schemas import SPARK_COLUMNS, SPARK_DDL, SPARK_ELEMENT_DDL
 from contracts.generation.fields import read_field
 from contracts.registry import load_schema, load_topics
-from contracts.topics_names import CLICK, EVENT_TOPICS, TRANSACTION
+from contracts.topics_names import CLICK, TRANSACTION, TYPED_TOPICS
 from shared_utils.errors import ContractError
 
 
@@ -39,10 +39,10 @@ def test_an_edited_or_missing_file_fails_the_check(tmp_path: Path, name: str) ->
 
 def test_every_event_has_every_type() -> None:
     for mapping in (MODELS, SPARK_DDL, SPARK_COLUMNS, FLINK_DDL):
-        assert set(mapping) == set(EVENT_TOPICS)
+        assert set(mapping) == set(TYPED_TOPICS)
 
 
-@pytest.mark.parametrize("topic", EVENT_TOPICS)
+@pytest.mark.parametrize("topic", TYPED_TOPICS)
 def test_the_columns_are_the_schemas_fields_in_order(topic: str) -> None:
     names = list(load_schema(str(load_topics()[topic].schema))["properties"])
     assert list(SPARK_COLUMNS[topic]) == names

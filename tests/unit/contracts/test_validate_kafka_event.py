@@ -9,13 +9,13 @@ import orjson
 import pytest
 
 from contracts.reasons import Refusal, RejectReason
-from contracts.topics_names import CLICK, EVENT_TOPICS, TRANSACTION, dlq_name
+from contracts.topics_names import CLICK, TRANSACTION, TYPED_TOPICS, dlq_name
 from contracts.validators.json_text import MAX_BYTES
 from contracts.validators.validate_kafka_event import MAX_DETAIL_CHARS, Validator
 from shared_utils.errors import ContractError
 from tests.unit.contracts.examples import BadExample, bad_examples, good_examples
 
-VALIDATORS = {topic: Validator(topic) for topic in EVENT_TOPICS}
+VALIDATORS = {topic: Validator(topic) for topic in TYPED_TOPICS}
 VIEW = next(value for topic, name, value in good_examples() if (topic, name) == (CLICK, "view"))
 
 
@@ -34,8 +34,8 @@ def test_bad_example_is_refused_for_its_reason_at_its_path(example: BadExample) 
 
 
 def test_every_topic_has_examples_of_both_kinds() -> None:
-    assert {topic for topic, _, _ in good_examples()} == set(EVENT_TOPICS)
-    assert {example.topic for example in bad_examples()} == set(EVENT_TOPICS)
+    assert {topic for topic, _, _ in good_examples()} == set(TYPED_TOPICS)
+    assert {example.topic for example in bad_examples()} == set(TYPED_TOPICS)
     reasons = {example.reason for example in bad_examples()}
     assert reasons == {RejectReason.PARSE, RejectReason.SIZE, RejectReason.SCHEMA, RejectReason.SEMANTIC}
 
