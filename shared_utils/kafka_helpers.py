@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
@@ -230,6 +230,18 @@ def read_all(topic: str, settings: KafkaSettings) -> Iterator[Received]:
         ends = end_offsets(topic, settings, consumer)
         consumer.assign([kafka.TopicPartition(topic, number, kafka.OFFSET_BEGINNING) for number in ends])
         yield from _until(consumer, {number: end for number, end in ends.items() if end > 0}, settings)
+    finally:
+        consumer.close()
+
+
+def read_from(topic: str, starts: Mapping[int, int], settings: KafkaSettings) -> Iterator[Received]:
+    """As `read_all`, but each partition from its offset in `starts` on, and from the beginning where it has none."""
+    consumer = kafka.Consumer(reader_config(settings, f"read-from-{uuid.uuid4()}"))
+    try:
+        ends = {n: end for n, end in end_offsets(topic, settings, consumer).items() if end > starts.get(n, 0)}
+        places = [kafka.TopicPartition(topic, n, starts.get(n, kafka.OFFSET_BEGINNING)) for n in ends]
+        consumer.assign(places)
+        yield from _until(consumer, ends, settings)
     finally:
         consumer.close()
 
