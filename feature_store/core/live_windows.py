@@ -25,8 +25,6 @@ WINDOWS: Final[Mapping[str, int]] = {"5m": 5, "1h": 60, "24h": 1_440}
 """Window name to its length in minutes."""
 CUSTOMER_MEASURES: Final = ("views", "adds", "purchases", "spend_cents")
 PRODUCT_MEASURES: Final = ("views", "adds", "purchases", "spend_cents")
-CATEGORIES: Final = "categories"
-LAST_VIEWED: Final = "customer_last_viewed_products_24h"
 MAX_LAST_VIEWED: Final = 20
 VIEW: Final = 1
 ADD: Final = 2
@@ -159,7 +157,7 @@ def customer_features(minutes: CustomerMinutes, now: datetime, categories: Produ
     codes = categories.of(touches.product_id)
     for window, length in WINDOWS.items():
         inside = codes[(touches.minute >= end - length) & (codes != 0)]
-        values[f"customer_{CATEGORIES}_{window}"] = len(np.unique(inside))
+        values[f"customer_categories_{window}"] = len(np.unique(inside))
     return LiveFeatures(now, values, last_viewed(touches), touches, minutes.last_of(day))
 
 
