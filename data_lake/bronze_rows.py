@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from data_lake.catalog import SOURCE_KAFKA, Table
 from shared_utils.records import Received
+from shared_utils.time_utils import EPOCH
 
 BRONZE_SCHEMA: Final = pa.schema(
     [
@@ -27,6 +28,9 @@ BRONZE_SCHEMA: Final = pa.schema(
         ("ingest_date", pa.date32()),
     ]
 )
+
+RECORD_COLUMNS: Final = ("topic", "partition", "offset", "value", "headers", "arrival_time")
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def bronze_rows(records: Sequence[Received], ingest_ms: Sequence[int]) -> pa.Table:
@@ -46,6 +50,14 @@ def bronze_rows(records: Sequence[Received], ingest_ms: Sequence[int]) -> pa.Tab
     ]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, BRONZE_SCHEMA, strict=True)]
     return pa.Table.from_arrays(arrays, schema=BRONZE_SCHEMA)
+
+
+def received_rows(batch: pa.RecordBatch) -> Iterator[Received]:
+    """The records of bronze rows with at least RECORD_COLUMNS; headers of the same name are one."""
+    columns = batch.to_pydict()
+    for topic, partition, offset, value, headers, arrival in zip(*map(columns.get, RECORD_COLUMNS), strict=True):
+        named = {header["key"]: header["value"] for header in headers or ()}
+        yield Received(topic, None, value, (arrival - EPOCH) // _MILLISECOND, named, partition, offset)
 
 
 def create_bronze(table: Table, lake_root: Path) -> DeltaTable:

@@ -120,11 +120,19 @@ FEATURE_WRITER_DELAY_SECONDS = Metric(
     ("topic",),
     _LATENCY_BUCKETS,
 )
-FEATURE_WRITER_STORE_FAILURES_TOTAL = Metric(
-    "feature_writer_store_failures_total", MetricType.COUNTER, "attempts", "Writes that Redis did not take; retried."
+FEATURE_WRITER_FAILURES_TOTAL = Metric(
+    "feature_writer_failures_total",
+    MetricType.COUNTER,
+    "attempts",
+    "Writes that redis, dead_letters or the lake did not take; each is tried again.",
+    ("waits_for",),
 )
-FEATURE_WRITER_STORE_DOWN = Metric(
-    "feature_writer_store_down", MetricType.GAUGE, "boolean", "1 while Redis takes no writes and the writer waits."
+FEATURE_WRITER_WAITING = Metric(
+    "feature_writer_waiting",
+    MetricType.GAUGE,
+    "boolean",
+    "1 while redis, dead_letters or the lake takes no writes and the writer waits for it.",
+    ("waits_for",),
 )
 FEATURE_WRITER_STORE_LOSSES_TOTAL = Metric(
     "feature_writer_store_losses_total",
@@ -134,9 +142,6 @@ FEATURE_WRITER_STORE_LOSSES_TOTAL = Metric(
 )
 FEATURE_WRITER_ARCHIVED_RECORDS_TOTAL = Metric(
     "feature_writer_archived_records_total", MetricType.COUNTER, "records", "Records added to the lake.", ("topic",)
-)
-FEATURE_WRITER_ARCHIVE_FAILURES_TOTAL = Metric(
-    "feature_writer_archive_failures_total", MetricType.COUNTER, "attempts", "Commits the lake did not take; retried."
 )
 FEATURE_WRITER_PENDING_RECORDS = Metric(
     "feature_writer_pending_records", MetricType.GAUGE, "records", "Records in Redis that the lake does not have yet."

@@ -234,14 +234,20 @@ def read_all(topic: str, settings: KafkaSettings) -> Iterator[Received]:
         consumer.close()
 
 
-def read_from(topic: str, starts: Mapping[int, int], settings: KafkaSettings) -> Iterator[Received]:
-    """As `read_all`, but each partition from its offset in `starts` on, and from the beginning where it has none."""
-    consumer = kafka.Consumer(reader_config(settings, f"read-from-{uuid.uuid4()}"))
+def read_between(
+    topic: str, starts: Mapping[int, int], stops: Mapping[int, int] | None, settings: KafkaSettings
+) -> Iterator[Received]:
+    """As `read_all`, but each partition from its offset in `starts` (else the beginning) up to that in `stops`.
+
+    Without `stops` up to the end at this moment; a partition that `stops` does not name is left out.
+    """
+    consumer = kafka.Consumer(reader_config(settings, f"read-between-{uuid.uuid4()}"))
     try:
-        ends = {n: end for n, end in end_offsets(topic, settings, consumer).items() if end > starts.get(n, 0)}
-        places = [kafka.TopicPartition(topic, n, starts.get(n, kafka.OFFSET_BEGINNING)) for n in ends]
-        consumer.assign(places)
-        yield from _until(consumer, ends, settings)
+        ends = end_offsets(topic, settings, consumer)
+        wanted = ends if stops is None else {n: min(stops[n], end) for n, end in ends.items() if n in stops}
+        ahead = {n: end for n, end in wanted.items() if end > starts.get(n, 0)}
+        consumer.assign([kafka.TopicPartition(topic, n, starts.get(n, kafka.OFFSET_BEGINNING)) for n in ahead])
+        yield from _until(consumer, ahead, settings)
     finally:
         consumer.close()
 

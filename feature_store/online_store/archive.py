@@ -18,7 +18,7 @@ from deltalake.exceptions import DeltaError
 
 from data_lake.bronze_rows import append_with_positions, bronze_rows, create_bronze
 from data_lake.catalog import BRONZE_OF_FEATURE_TOPIC
-from feature_store.online_store.writer_metrics import WriterMetrics
+from feature_store.online_store.writer_metrics import LAKE, WriterMetrics
 from shared_utils.errors import DependencyError
 from shared_utils.records import Received
 from shared_utils.settings import FeatureWriterSettings
@@ -185,10 +185,12 @@ class ArchiveWorker:
                 self._archive.append(taken)
                 break
             except (OSError, DeltaError) as exc:
-                self._metrics.archive_failures.inc()
+                self._metrics.failures[LAKE].inc()
+                self._metrics.waiting[LAKE].set(1)
                 log.warning("archive_waits_for_lake", records=len(taken.records), error=str(exc))
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        self._metrics.waiting[LAKE].set(0)
         for record in taken.records:
             self._metrics.archived[record.topic].inc()
 

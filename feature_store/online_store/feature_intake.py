@@ -73,6 +73,10 @@ class FeatureIntake:
         messages = [first, *self._consumer.consume(BATCH_RECORDS - 1, 0)]
         return [record for message in messages if (record := self._checked(message)) is not None]
 
+    def positions(self) -> dict[Place, int]:
+        """The next offset of each partition."""
+        return dict(self._next)
+
     def is_drained(self) -> bool:
         """Whether all that was there at the start has been read."""
         return all(self._next.get(place, 0) >= end for place, end in self._goal.items())

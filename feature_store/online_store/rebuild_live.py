@@ -8,41 +8,37 @@ from __future__ import annotations
 import argparse
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
 import structlog
 from deltalake import DeltaTable
-from pyarrow import RecordBatch
 from pyarrow.dataset import Dataset, field
 from rich.console import Console
 
 from contracts.registry import topic as topic_of
 from contracts.topics_names import FEATURE_TOPICS, SESSION_FEATURE
 from data_lake import tables
+from data_lake.bronze_rows import RECORD_COLUMNS, received_rows
 from data_lake.catalog import BRONZE_OF_FEATURE_TOPIC
 from feature_store.core.live_packing import stamp_of
-from feature_store.online_store.archive import app_id
+from feature_store.online_store.archive import Place, app_id
 from feature_store.online_store.client import WRITE_TIMEOUT_MS, connect
 from feature_store.online_store.live_records import Judge, LiveUpdate, Visit, update_of
 from feature_store.online_store.live_store import RETAINED_MINUTES, VISIT_TTL_SECONDS, LiveStore, place_of
 from shared_utils.cli import run_main
 from shared_utils.errors import DependencyError, ProofFailedError
-from shared_utils.kafka_helpers import read_from
-from shared_utils.records import Received
+from shared_utils.kafka_helpers import read_between
 from shared_utils.settings import Settings, load_settings
-from shared_utils.time_utils import EPOCH
 
 log = structlog.get_logger(__name__)
 
 MINUTES_DAYS: Final = 3
 """Days of arrival, up to the newest, that can hold a minute of the last 24 hours (with late ones)."""
 VISIT_DAYS: Final = VISIT_TTL_SECONDS // 86_400
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _CHUNK: Final = 2_000
-_COLUMNS: Final = ["topic", "partition", "offset", "value", "headers", "arrival_time"]
 
 Report = Callable[[str, int, int], None]
 """Called with a step, how much is done and how much there is."""
@@ -74,29 +70,37 @@ def rebuild(
     store: LiveStore,
     *,
     report: Report = lambda _step, _done, _of: None,
+    read_up_to: Mapping[Place, int] | None = None,
     stopped: threading.Event | None = None,
 ) -> Rebuilt:
     """Put the newest record of each place that the lake and Kafka's tail know.
 
+    `read_up_to`: where the tail ends, by partition; a writer that fills while it reads on leaves the rest to itself.
+
     Raises:
         DependencyError: Redis does not answer.
     """
-    began = time.monotonic()
+    began, newest = time.monotonic(), _Newest()
     token = store.begin_filling()
-    newest = _Newest()
-    tails = [_collect(topic, settings, newest, report) for topic in FEATURE_TOPICS]
+    unbroken = True
+
+    def report_and_renew(step: str, done: int, of: int) -> None:
+        nonlocal unbroken
+        report(step, done, of)
+        unbroken = store.is_filling(token) and unbroken
+
+    tails = [_collect(topic, settings, newest, report_and_renew, read_up_to) for topic in FEATURE_TOPICS]
     updates = newest.retained()
-    written, held, whole = 0, 0, True
+    written, held = 0, 0
     for done, chunk in _chunks(updates):
         if stopped is not None and stopped.is_set():
             break
         written += store.put(chunk).written
-        whole = store.is_filling(token) and whole
-        report("put", done, len(updates))
+        report_and_renew("put", done, len(updates))
     for done, chunk in _chunks(updates):
         held += store.held(chunk)
-        report("check", done, len(updates))
-    whole = held == len(updates) and store.is_filling(token, complete=True) and whole
+        report_and_renew("check", done, len(updates))
+    whole = unbroken and held == len(updates) and store.is_filling(token, complete=True)
     seconds = time.monotonic() - began
     log.info("live_store_filled", places=len(updates), held=held, whole=whole, seconds=round(seconds, 2))
     return Rebuilt(newest.records, len(updates), held, written, all(tails), whole, seconds)
@@ -130,18 +134,21 @@ class _Newest:
         ]
 
 
-def _collect(topic: str, settings: Settings, newest: _Newest, report: Report) -> bool:
+def _collect(
+    topic: str, settings: Settings, newest: _Newest, report: Report, read_up_to: Mapping[Place, int] | None
+) -> bool:
     """Add what the lake has of a topic and what Kafka has beyond; False where Kafka could not be asked."""
     table = _open(topic, settings)
     if table is not None:
         done, rows = 0, _recent(table, topic).count_rows()
-        for batch in _recent(table, topic).to_batches(columns=_COLUMNS):
-            newest.add(update_of(record) for record in _records(batch))
+        for batch in _recent(table, topic).to_batches(columns=list(RECORD_COLUMNS)):
+            newest.add(update_of(record) for record in received_rows(batch))
             done += batch.num_rows
             report(topic, done, rows)
+    stops = None if read_up_to is None else {n: end for (name, n), end in read_up_to.items() if name == topic}
     judge, tail = Judge(), 0
     try:
-        for record in read_from(topic, _positions(table, topic), settings.kafka):
+        for record in read_between(topic, _positions(table, topic), stops, settings.kafka):
             newest.add(judge.part([record]).updates)
             tail += 1
     except DependencyError as exc:
@@ -172,13 +179,6 @@ def _recent(table: DeltaTable, topic: str) -> Dataset:
         return dataset
     kept = VISIT_DAYS if topic == SESSION_FEATURE else MINUTES_DAYS
     return dataset.filter(field("ingest_date") > days[-1] - timedelta(days=kept))
-
-
-def _records(batch: RecordBatch) -> Iterator[Received]:
-    columns = batch.to_pydict()
-    for topic, partition, offset, value, headers, arrival in zip(*(columns[name] for name in _COLUMNS), strict=True):
-        pairs = {header["key"]: header["value"] for header in headers or ()}
-        yield Received(topic, None, value, (arrival - EPOCH) // _MILLISECOND, pairs, partition, offset)
 
 
 def _chunks(updates: Sequence[LiveUpdate]) -> Iterator[tuple[int, Sequence[LiveUpdate]]]:

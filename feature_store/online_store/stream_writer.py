@@ -13,7 +13,7 @@ import argparse
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -22,13 +22,13 @@ from prometheus_client import start_http_server
 from rich.console import Console
 
 from contracts.reasons import Refusal
-from feature_store.online_store.archive import ArchiveWorker, FeatureArchive, Taken
+from feature_store.online_store.archive import ArchiveWorker, FeatureArchive, Place, Taken
 from feature_store.online_store.client import WRITE_TIMEOUT_MS, connect
 from feature_store.online_store.feature_intake import FeatureIntake
 from feature_store.online_store.live_records import Judge, LiveUpdate, letter
 from feature_store.online_store.live_store import LiveStore, Mark
 from feature_store.online_store.rebuild_live import rebuild
-from feature_store.online_store.writer_metrics import ACCEPTED, REFUSED, WriterMetrics
+from feature_store.online_store.writer_metrics import ACCEPTED, DEAD_LETTERS, REDIS, REFUSED, WriterMetrics
 from shared_utils.cli import run_main
 from shared_utils.errors import DependencyError
 from shared_utils.kafka_helpers import Producer
@@ -94,11 +94,11 @@ class FeatureWriter:
 
     def _take(self, records: Sequence[Received]) -> None:
         judged = self._judge.part(records)
-        if not self._retry(lambda: self._put(judged.updates)):
+        if not self._retry(lambda: self._put(judged.updates), waits_for=REDIS):
             return
         now_ms = time.time_ns() // 1_000_000
         self._count(judged.accepted, now_ms)
-        if judged.refused and not self._retry(lambda: self._send_letters(judged.refused)):
+        if judged.refused and not self._retry(lambda: self._send_letters(judged.refused), waits_for=DEAD_LETTERS):
             return
         ends = {(record.topic, record.partition): record.offset for record in records}
         taken = Taken(judged.accepted, [now_ms] * len(judged.accepted), ends)
@@ -109,11 +109,13 @@ class FeatureWriter:
 
     def _put(self, updates: Sequence[LiveUpdate]) -> None:
         self._metrics.outdated.inc(self._store.put(updates).outdated)
+        self._metrics.waiting[REDIS].set(0)
 
     def _send_letters(self, refused: Sequence[tuple[Received, Refusal]]) -> None:
         for record, refusal in refused:
             self._letters.send(letter(record, refusal))
         self._letters.flush()
+        self._metrics.waiting[DEAD_LETTERS].set(0)
         for record, refusal in refused:
             self._metrics.records[record.topic, REFUSED].inc()
             log.warning("feature_refused", topic=record.topic, partition=record.partition, offset=record.offset,
@@ -125,31 +127,31 @@ class FeatureWriter:
             if record.timestamp_ms is not None:
                 self._metrics.delay[record.topic].observe((now_ms - record.timestamp_ms) / 1_000)
 
-    def _retry(self, action: Callable[[], None]) -> bool:
+    def _retry(self, action: Callable[[], None], *, waits_for: str) -> bool:
         """Do it until it succeeds; False when the writer is stopped meanwhile. The position in Kafka stays.
 
         Raises:
             DependencyError: the patience is over.
         """
-        began, pause = time.monotonic(), _FIRST_PAUSE_SECONDS
-        while not self._stopped.is_set():
+        began, pause = time.monotonic(), 0.0
+        while not self._stopped.wait(pause):
             try:
                 action()
             except DependencyError as exc:
-                away = time.monotonic() - began
-                self._metrics.store_failures.inc()
-                self._metrics.store_down.set(1)
-                log.warning("feature_writer_waits", error=exc.message, seconds=round(away, 1))
-                if self._patience_seconds is not None and away > self._patience_seconds:
-                    raise
-                self._stopped.wait(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                pause = min(max(2 * pause, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
+                self._failed(exc, waits_for, time.monotonic() - began)
             else:
-                if pause > _FIRST_PAUSE_SECONDS:
-                    self._metrics.store_down.set(0)
-                    log.info("feature_writer_goes_on", seconds=round(time.monotonic() - began, 1))
+                if pause:
+                    log.info("feature_writer_goes_on", waited_for=waits_for, seconds=round(time.monotonic() - began, 1))
                 return True
         return False
+
+    def _failed(self, error: DependencyError, waits_for: str, seconds: float) -> None:
+        self._metrics.failures[waits_for].inc()
+        self._metrics.waiting[waits_for].set(1)
+        log.warning("feature_writer_waits", waits_for=waits_for, error=error.message, seconds=round(seconds, 1))
+        if self._patience_seconds is not None and seconds > self._patience_seconds:
+            raise error
 
     def _look_after_store(self) -> None:
         """Fill Redis from the lake when it says that it lost its live part (a new, flushed or restarted one)."""
@@ -164,14 +166,16 @@ class FeatureWriter:
             if self._was_complete:
                 self._metrics.store_losses.inc()
             log.warning("live_store_empty", lost=self._was_complete)
-            self._filling = threading.Thread(target=self._fill, name="fill", daemon=True)
+            self._filling = threading.Thread(
+                target=self._fill, args=(self._intake.positions(),), name="fill", daemon=True
+            )
             self._filling.start()
         self._was_complete = mark is Mark.COMPLETE
 
-    def _fill(self) -> None:
+    def _fill(self, read_up_to: Mapping[Place, int]) -> None:
         store = LiveStore(connect(self._settings.redis.url, WRITE_TIMEOUT_MS))
         try:
-            rebuild(self._settings, store, stopped=self._stopped)
+            rebuild(self._settings, store, read_up_to=read_up_to, stopped=self._stopped)
         except DependencyError as exc:
             log.warning("live_store_not_filled", error=exc.message)
 

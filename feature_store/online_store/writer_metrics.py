@@ -9,6 +9,7 @@ from monitoring_logging import metric_registry as names
 from monitoring_logging.metric_registry import Metric
 
 ACCEPTED, REFUSED = "accepted", "refused"
+SINKS = REDIS, DEAD_LETTERS, LAKE = "redis", "dead_letters", "lake"
 
 
 class WriterMetrics:
@@ -20,14 +21,15 @@ class WriterMetrics:
         archived = self._counter(names.FEATURE_WRITER_ARCHIVED_RECORDS_TOTAL)
         delays = Histogram(*_described(names.FEATURE_WRITER_DELAY_SECONDS), registry=self.registry,
                            buckets=names.FEATURE_WRITER_DELAY_SECONDS.buckets)  # fmt: skip
+        failures = self._counter(names.FEATURE_WRITER_FAILURES_TOTAL)
+        waiting = self._gauge(names.FEATURE_WRITER_WAITING)
+        self.failures = {sink: failures.labels(sink) for sink in SINKS}
+        self.waiting = {sink: waiting.labels(sink) for sink in SINKS}
         self.records = {(t, f): records.labels(t, f) for t in FEATURE_TOPICS for f in (ACCEPTED, REFUSED)}
         self.archived = {topic: archived.labels(topic) for topic in FEATURE_TOPICS}
         self.delay = {topic: delays.labels(topic) for topic in FEATURE_TOPICS}
         self.outdated = self._counter(names.FEATURE_WRITER_OUTDATED_RECORDS_TOTAL)
-        self.store_failures = self._counter(names.FEATURE_WRITER_STORE_FAILURES_TOTAL)
         self.store_losses = self._counter(names.FEATURE_WRITER_STORE_LOSSES_TOTAL)
-        self.archive_failures = self._counter(names.FEATURE_WRITER_ARCHIVE_FAILURES_TOTAL)
-        self.store_down = self._gauge(names.FEATURE_WRITER_STORE_DOWN)
         self.pending = self._gauge(names.FEATURE_WRITER_PENDING_RECORDS)
 
     def render(self) -> bytes:

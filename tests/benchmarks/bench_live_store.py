@@ -1,4 +1,4 @@
-"""The live store measured: records a second, Kafka to Redis one by one and under load, reads beside the batch-only read.
+"""The live store measured: records a second, Kafka to Redis under load, reads beside the batch-only read.
 
     .venvs/platform/bin/python -m tests.benchmarks.bench_live_store [--records 100000]
 
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from redis import Redis
@@ -66,7 +67,7 @@ def throughput(path: LivePath, count: int) -> float:
 
 
 def delays(path: LivePath, per_second: int, seconds: float) -> list[float]:
-    """Acknowledged by Kafka until readable in Redis, of one marked record in every fifty."""
+    """Acknowledged by Kafka until readable in Redis, of marked records beside a steady load."""
     found: list[float] = []
     store, minute = path.redis, datetime.now(UTC).replace(second=0, microsecond=0)
     field = str(int(minute.timestamp()) // 60)
@@ -100,7 +101,9 @@ def reads(redis: Redis) -> Iterator[tuple[str, Callable[[], object]]]:
             store.put([update_of(received(record(CUSTOMER_FEATURE, event), age))])
     live = LiveReader(redis)
     for product in range(1, 1_001):
-        events = [product_event(product, now - age * MINUTE, views=product % 9) for age in range(1, 61, product % 7 + 3)]
+        events = [
+            product_event(product, now - age * MINUTE, views=product % 9) for age in range(1, 61, product % 7 + 3)
+        ]
         store.put([update_of(received(record(PRODUCT_FEATURE, event), 0)) for event in events])
     yield "batch state alone (read)", lambda: reader.read(1)
     for customer, name in ((1, "nothing live"), (2, "10 minutes"), (3, "100 minutes"), (4, "400 minutes")):
@@ -125,25 +128,40 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each load")
     arguments = parser.parse_args()
-    console = Console(highlight=False)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        LocalStack(Path(folder), ["kafka", "redis", "feature_writer"]) as stack,
-    ):
-        pass
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        LocalStack(Path(folder), ["kafka", "redis"]) as stack,
-    ):
-        path = LivePath.fresh(stack, Path(folder) / "drain")
-        rate = throughput(path, arguments.records)
-        console.print(f"drain of {arguments.records:,} records into Redis and the lake: {rate:,.0f} records/s")
-        table = Table("read", "p50 / p95 / p99 µs")
-        for name, call in reads(connect(path.settings.redis.url, 5_000)):
-            table.add_row(name, percentiles(timed(call), 1e6))
-        console.print(table)
-        size = statistics.mean(len(value) for value in path.redis.hvals(record_key(LIVE_CUSTOMER, 3)))  # type: ignore[union-attr]
-        console.print(f"a minute with 3 products takes {size:.0f} bytes")
+    names = ["kafka", "redis", "feature_writer"]
+    with tempfile.TemporaryDirectory() as folder:
+        stack = LocalStack(Path(folder), names)
+        try:
+            stack.start("kafka", "redis")
+            measure(stack, Path(folder), arguments.records, arguments.seconds, Console(highlight=False))
+        finally:
+            stack.stop()
+
+
+def measure(stack: LocalStack, folder: Path, count: int, seconds: float, console: Console) -> None:
+    path = LivePath.fresh(stack, folder / "drain")
+    rate = throughput(path, count)
+    console.print(f"drain of {count:,} records into Redis and the lake: {rate:,.0f} records/s")
+
+    path.redis.flushall()
+    table = Table("read", "p50 / p95 / p99 µs")
+    for name, call in reads(connect(path.settings.redis.url, 5_000)):
+        table.add_row(name, percentiles(timed(call), 1e6))
+    console.print(table)
+    blobs = cast("list[bytes]", path.redis.hvals(record_key(LIVE_CUSTOMER, 3)))
+    console.print(f"a minute with 3 products takes {statistics.mean(map(len, blobs)):.0f} bytes")
+
+    path = LivePath.fresh(stack, folder / "follow")
+    stack.start("feature_writer")
+    console.print(f"the writer is ready after {stack.startup_seconds('feature_writer'):.1f} s")
+    delays(path, 10, 3.0)
+    for per_second in (0, 100, 1_000):
+        found = delays(path, per_second, seconds)
+        console.print(
+            f"Kafka acknowledged to readable in Redis beside {per_second:,} records/s: "
+            f"p50 / p95 / p99 {percentiles(found)} ms ({len(found)} marked records)"
+        )
+    console.print(f"the writer's memory: {stack.peak_rss_bytes('feature_writer') / 2**20:.0f} MiB at its peak")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from redis import Redis
 
 from contracts.registry import load_topics
 from contracts.topics_names import FEATURE_TOPICS
+from data_lake import tables
 from data_lake.catalog import BRONZE_OF_FEATURE_TOPIC
 from feature_store.online_store.live_records import Judge, LiveUpdate
 from feature_store.online_store.live_store import LiveStore, newest_of
@@ -130,10 +131,9 @@ class LivePath:
     def in_lake(self) -> Coordinates:
         """Coordinates of every archived row, as often as it stands there."""
         found = []
-        for table in BRONZE_OF_FEATURE_TOPIC.values():
-            rows = DeltaTable(table.path(self.settings.lake.root)).to_pyarrow_table(
-                columns=["topic", "partition", "offset"]
-            )
+        root = self.settings.lake.root
+        for table in (table for table in BRONZE_OF_FEATURE_TOPIC.values() if tables.exists(table, root)):
+            rows = DeltaTable(table.path(root)).to_pyarrow_table(columns=["topic", "partition", "offset"])
             found += [(row["topic"], row["partition"], row["offset"]) for row in rows.to_pylist()]
         return sorted(found)
 

@@ -7,9 +7,10 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from redis import RedisError
@@ -17,9 +18,12 @@ from redis import RedisError
 from contracts.registry import topic as topic_of
 from contracts.topics_names import CUSTOMER_FEATURE, FEATURE_TOPICS, PRODUCT_FEATURE, dlq_name
 from data_lake.catalog import BRONZE_CUSTOMER_FEATURE
+from feature_store.core.live_windows import CustomerMinutes, ProductCategories, customer_features
+from feature_store.live_history import customer_minutes_as_of
 from feature_store.online_store import feature_intake, rebuild_live, stream_writer
 from feature_store.online_store.feature_intake import GROUP
 from feature_store.online_store.live_store import LiveStore, Mark
+from feature_store.online_store.reader import OnlineReader
 from feature_store.online_store.rebuild_live import rebuild
 from ingestion_layer.kafka.topics.create_topics import create_topics
 from shared_utils.errors import DataError, DependencyError
@@ -35,6 +39,7 @@ from tests.fakes.serving_process import wait_until
 pytestmark = [pytest.mark.kafka, pytest.mark.integration]
 
 MINUTE = timedelta(minutes=1)
+NO_CATEGORIES = ProductCategories(np.array([], np.int64), np.array([], np.int32))
 
 
 @pytest.fixture(scope="module")
@@ -166,10 +171,10 @@ def test_f6_kill_minus_9_in_mid_batch_loses_and_doubles_nothing(path: LivePath) 
     interrupted = 0
     for round_ in range(3):
         killed.send(clicks(4_000, customers=200, first_version=1 + 20 * round_))
-        rows = len(killed.in_lake()) if round_ else 0
+        rows = len(killed.in_lake())
         writer = killed.spawn()
         try:
-            wait_until(lambda n=rows: lake_grew(killed, n), "rows in the lake", 60)  # type: ignore[misc]
+            wait_until(lambda n=rows: len(killed.in_lake()) > n, "rows in the lake", 60)  # type: ignore[misc]
             pause(random_.uniform(0, 0.15))
         finally:
             writer.send_signal(signal.SIGKILL)
@@ -178,13 +183,6 @@ def test_f6_kill_minus_9_in_mid_batch_loses_and_doubles_nothing(path: LivePath) 
     assert interrupted >= 1  # at least one kill came before the end of the batch
     killed.drain()
     killed.check_exact()
-
-
-def lake_grew(path: LivePath, rows: int) -> bool:
-    try:
-        return len(path.in_lake()) > rows
-    except Exception:  # no table yet
-        return False
 
 
 def test_f6_a_crash_between_redis_and_the_lake_repeats_what_is_harmless(
@@ -212,13 +210,13 @@ def test_f13_a_dead_redis_holds_the_position_until_it_is_back(path: LivePath) ->
         path.stack.kill("redis")
         try:
             path.send(clicks(100, first_version=3))
-            wait_until(lambda: metrics.value("feature_writer_store_failures_total") >= 3, "attempts", 30)
-            assert metrics.value("feature_writer_store_down") == 1
+            wait_until(lambda: metrics.value("feature_writer_failures_total", waits_for="redis") >= 3, "attempts", 30)
+            assert metrics.value("feature_writer_waiting", waits_for="redis") == 1
             assert len(path.in_lake()) <= 100  # what is not in Redis is not in the lake
         finally:
             path.stack.restart("redis")
         wait_until(lambda: answers(path) and path.missing() == 0, "all records in Redis", 30)
-        wait_until(lambda: metrics.value("feature_writer_store_down") == 0, "the all-clear", 10)
+        wait_until(lambda: metrics.value("feature_writer_waiting", waits_for="redis") == 0, "the all-clear", 10)
     path.check_exact()
 
 
@@ -245,8 +243,8 @@ def test_f14_a_frozen_redis_is_waited_for_and_nothing_is_lost(path: LivePath) ->
         path.stack.pause("redis")
         try:
             path.send(clicks(100, first_version=3))
-            wait_until(lambda: metrics.value("feature_writer_store_failures_total") >= 2, "attempts", 30)
-            assert metrics.value("feature_writer_store_down") == 1
+            wait_until(lambda: metrics.value("feature_writer_failures_total", waits_for="redis") >= 2, "attempts", 30)
+            assert metrics.value("feature_writer_waiting", waits_for="redis") == 1
         finally:
             path.stack.resume("redis")
         wait_until(lambda: path.missing() == 0, "all records in Redis", 30)
@@ -274,7 +272,7 @@ def test_f15_a_rebuild_without_kafkas_tail_is_seen(path: LivePath, monkeypatch: 
     path.drain()
     path.send(clicks(100, first_version=3))
     with monkeypatch.context() as patched:
-        patched.setattr(rebuild_live, "read_from", lambda *_: iter(()))
+        patched.setattr(rebuild_live, "read_between", lambda *_: iter(()))
         path.redis.flushall()
         rebuild(path.settings, LiveStore(path.redis))
         assert path.missing() == 50
@@ -332,3 +330,26 @@ def test_every_topic_of_features_has_its_table(path: LivePath) -> None:
     path.send(history(18))
     path.drain()
     assert {topic for topic, _, _ in path.in_lake()} == set(FEATURE_TOPICS)
+
+
+def test_the_lake_tells_what_was_served_at_a_past_moment(path: LivePath) -> None:
+    path.send(history(19, customers=10))
+    path.drain()
+    reader = OnlineReader(path.redis)
+    customers = range(1, 11)
+    served = {customer: reader.read_now(customer).minutes for customer in customers}
+    moment = datetime.now(UTC)
+    pause(0.01)  # the archive's clock counts milliseconds
+    path.send([record(CUSTOMER_FEATURE, customer_event(n, NOON, version=99, views=99)) for n in customers])
+    path.drain()
+
+    def views(minutes: CustomerMinutes | None) -> dict[str, int]:
+        found = None if minutes is None else customer_features(minutes, NOON + 30 * MINUTE, NO_CATEGORIES)
+        return {} if found is None else dict(found.values)
+
+    root = path.settings.lake.root
+    for customer in customers:
+        assert views(customer_minutes_as_of(root, customer, moment)) == views(served[customer]) != {}
+        now_served = views(reader.read_now(customer).minutes)
+        assert views(customer_minutes_as_of(root, customer, datetime.now(UTC))) == now_served != views(served[customer])
+    assert customer_minutes_as_of(root, 1, moment - timedelta(days=1)) is None

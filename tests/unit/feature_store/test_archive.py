@@ -119,7 +119,7 @@ def test_a_full_disk_holds_up_the_lake_alone_until_the_memory_is_full(tmp_path: 
     worker.close()
     assert offsets_in(tmp_path) == [0, 1, 2, 3]
     assert worker.take_settled() == {(CUSTOMER_FEATURE, 0): 3}
-    assert metrics.value("feature_writer_archive_failures_total") >= 1
+    assert metrics.value("feature_writer_failures_total", waits_for="lake") >= 1
     assert metrics.value("feature_writer_archived_records_total", topic=CUSTOMER_FEATURE) == 4
 
 
