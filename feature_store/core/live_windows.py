@@ -157,18 +157,20 @@ def customer_features(minutes: CustomerMinutes, now: datetime, categories: Produ
     codes = categories.of(touches.product_id)
     for window, length in WINDOWS.items():
         inside = codes[(touches.minute >= end - length) & (codes != 0)]
-        values[f"customer_categories_{window}"] = len(np.unique(inside))
+        values[f"customer_categories_{window}"] = len(set(inside.tolist()))
     return LiveFeatures(now, values, last_viewed(touches), touches, minutes.last_of(day))
 
 
 def window_sums(entity: str, minute: Int64Array, sums: Mapping[str, Int64Array], now: datetime) -> dict[str, int]:
     """The sum of each measure over each window: `<entity>_<measure>_<window>` to its value."""
     end = end_minute(now)
-    masks = {window: (minute >= end - length) & (minute < end) for window, length in WINDOWS.items()}
+    begins = end - np.array(list(WINDOWS.values()))
+    inside = (minute[:, None] >= begins) & (minute < end)[:, None]
+    totals = np.stack(list(sums.values())) @ inside.astype(np.int64)  # all at once: this is on the hot path
     return {
-        f"{entity}_{measure}_{window}": int(column[mask].sum())
-        for measure, column in sums.items()
-        for window, mask in masks.items()
+        f"{entity}_{measure}_{window}": total
+        for measure, row in zip(sums, totals.tolist(), strict=True)
+        for window, total in zip(WINDOWS, row, strict=True)
     }
 
 
@@ -176,6 +178,5 @@ def last_viewed(touches: Touches) -> tuple[int, ...]:
     """Distinct products by their latest view, newest first, equal times by ascending id; at most 20."""
     viewed = touches.action == VIEW
     products, times = touches.product_id[viewed], touches.event_ms[viewed]
-    newest_first = products[np.lexsort((products, -times))]
-    distinct, first_place = np.unique(newest_first, return_index=True)
-    return tuple(distinct[np.argsort(first_place)][:MAX_LAST_VIEWED].tolist())
+    newest_first = products[np.lexsort((products, -times))].tolist()
+    return tuple(dict.fromkeys(newest_first))[:MAX_LAST_VIEWED]
