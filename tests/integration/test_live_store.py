@@ -22,7 +22,7 @@ from feature_store.online_store.keys import LIVE_CUSTOMER, LIVE_VISIT, record_ke
 from feature_store.online_store.live_reader import LiveReader
 from feature_store.online_store.live_records import LiveUpdate, ProductMinute, update_of
 from feature_store.online_store.live_store import RETAINED_MINUTES, SPAN_FIELD, LiveStore, Mark, newest_of
-from feature_store.online_store.reader import OnlineReader
+from feature_store.online_store.reader import OnlineReader, connect
 from shared_utils.errors import DataError, DependencyError
 from shared_utils.records import Record
 from tests.fakes.live_records import (
@@ -271,8 +271,8 @@ def test_the_mark_says_whether_the_store_is_whole(redis: Redis) -> None:
     assert redis.ttl("shop:live_mark") == -1
 
 
-def test_a_dead_redis_is_an_error(redis: Redis) -> None:
-    dead = Redis(port=1)
+def test_a_dead_redis_is_an_error() -> None:
+    dead = connect("redis://127.0.0.1:1/0", 50)
     for call in (lambda: LiveStore(dead).put(updates(history(1))[:1]), LiveStore(dead).mark):
         with pytest.raises(DependencyError, match="does not take"):
             call()
