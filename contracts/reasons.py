@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+# A producer's clock may run ahead of the broker's by this much; beyond it an event claims to be from the future.
+MAX_CLOCK_LEAD_SECONDS: Final = 300
 
 
 class RejectReason(StrEnum):

@@ -20,6 +20,9 @@ Layer = Literal["bronze", "silver", "gold"]
 DATA_PLATFORM = "data-platform"
 MACHINE_LEARNING = "machine-learning"
 
+SOURCE_KAFKA = "kafka"
+"""`source` of a bronze row that came through Kafka."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -63,6 +66,9 @@ BRONZE_TRANSACTION = _bronze("transaction", "Transaction events as received, fro
 BRONZE_PAYMENT = _bronze("payment", "Payment attempts as received.")
 BRONZE_INVENTORY = _bronze("inventory", "Stock changes as received.")
 BRONZE_RECOMMENDATION_DECISION = _bronze("recommendation_decision", "Served recommendation decisions as received.")
+BRONZE_CUSTOMER_FEATURE = _bronze("customer_feature", "Live features of customers by minute, as served.")
+BRONZE_PRODUCT_FEATURE = _bronze("product_feature", "Live features of products by minute, as served.")
+BRONZE_SESSION_FEATURE = _bronze("session_feature", "Closed visits, as served.")
 QUARANTINE = _bronze("quarantine", "Refused events of every topic, as received, with reason and detail.")
 
 SILVER_CLICK = _silver("click", ("event_id",), "Clicks, typed, first wins by event_id.")
@@ -141,6 +147,9 @@ TABLES: tuple[Table, ...] = (
     BRONZE_PAYMENT,
     BRONZE_INVENTORY,
     BRONZE_RECOMMENDATION_DECISION,
+    BRONZE_CUSTOMER_FEATURE,
+    BRONZE_PRODUCT_FEATURE,
+    BRONZE_SESSION_FEATURE,
     QUARANTINE,
     SILVER_CLICK,
     TRANSACTION_LINE,
@@ -171,6 +180,14 @@ BRONZE_OF_TOPIC: Mapping[str, Table] = MappingProxyType(
         topics.RECOMMENDATION_DECISION: BRONZE_RECOMMENDATION_DECISION,
     }
 )
+BRONZE_OF_FEATURE_TOPIC: Mapping[str, Table] = MappingProxyType(
+    {
+        topics.CUSTOMER_FEATURE: BRONZE_CUSTOMER_FEATURE,
+        topics.PRODUCT_FEATURE: BRONZE_PRODUCT_FEATURE,
+        topics.SESSION_FEATURE: BRONZE_SESSION_FEATURE,
+    }
+)
+"""Archived by the online store's writer; `ingest_time` is when the record stood in Redis."""
 SILVER_OF_TOPIC: Mapping[str, Table] = MappingProxyType(
     {
         topics.CLICK: SILVER_CLICK,

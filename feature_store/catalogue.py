@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     catalogue = load_catalogue()
     features = sum(len(view.features) for view in catalogue.views)
-    Console().print(f"{len(catalogue.views)} views, {features} features, {len(catalogue.inputs)} ranker inputs")
+    inputs, live = len(catalogue.inputs), len(catalogue.live)
+    Console().print(f"{len(catalogue.views)} views, {features} features, {inputs} ranker inputs, {live} live features")
     return 0
 
 

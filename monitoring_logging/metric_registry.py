@@ -99,4 +99,52 @@ SERVING_DECISIONS_DEFERRED_TOTAL = Metric(
     "Times that Kafka did not take decisions and they were kept on disk.",
 )
 
+FEATURE_WRITER_RECORDS_TOTAL = Metric(
+    "feature_writer_records_total",
+    MetricType.COUNTER,
+    "records",
+    "Feature records by the contract's verdict: accepted or refused.",
+    ("topic", "verdict"),
+)
+FEATURE_WRITER_OUTDATED_RECORDS_TOTAL = Metric(
+    "feature_writer_outdated_records_total",
+    MetricType.COUNTER,
+    "records",
+    "Accepted records that changed nothing: Redis held a newer or the same one.",
+)
+FEATURE_WRITER_DELAY_SECONDS = Metric(
+    "feature_writer_delay_seconds",
+    MetricType.HISTOGRAM,
+    "seconds",
+    "From a feature record's arrival in Kafka until it stands in Redis.",
+    ("topic",),
+    _LATENCY_BUCKETS,
+)
+FEATURE_WRITER_FAILURES_TOTAL = Metric(
+    "feature_writer_failures_total",
+    MetricType.COUNTER,
+    "attempts",
+    "Writes that redis, dead_letters or the lake did not take; each is tried again.",
+    ("waits_for",),
+)
+FEATURE_WRITER_WAITING = Metric(
+    "feature_writer_waiting",
+    MetricType.GAUGE,
+    "boolean",
+    "1 while redis, dead_letters or the lake takes no writes and the writer waits for it.",
+    ("waits_for",),
+)
+FEATURE_WRITER_STORE_LOSSES_TOTAL = Metric(
+    "feature_writer_store_losses_total",
+    MetricType.COUNTER,
+    "losses",
+    "Times that Redis had lost its live features and they were filled in again from the lake.",
+)
+FEATURE_WRITER_ARCHIVED_RECORDS_TOTAL = Metric(
+    "feature_writer_archived_records_total", MetricType.COUNTER, "records", "Records added to the lake.", ("topic",)
+)
+FEATURE_WRITER_PENDING_RECORDS = Metric(
+    "feature_writer_pending_records", MetricType.GAUGE, "records", "Records in Redis that the lake does not have yet."
+)
+
 METRICS: Mapping[str, Metric] = {m.name: m for m in list(globals().values()) if isinstance(m, Metric)}

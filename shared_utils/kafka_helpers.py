@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
@@ -230,6 +230,24 @@ def read_all(topic: str, settings: KafkaSettings) -> Iterator[Received]:
         ends = end_offsets(topic, settings, consumer)
         consumer.assign([kafka.TopicPartition(topic, number, kafka.OFFSET_BEGINNING) for number in ends])
         yield from _until(consumer, {number: end for number, end in ends.items() if end > 0}, settings)
+    finally:
+        consumer.close()
+
+
+def read_between(
+    topic: str, starts: Mapping[int, int], stops: Mapping[int, int] | None, settings: KafkaSettings
+) -> Iterator[Received]:
+    """As `read_all`, but each partition from its offset in `starts` (else the beginning) up to that in `stops`.
+
+    Without `stops` up to the end at this moment; a partition that `stops` does not name is left out.
+    """
+    consumer = kafka.Consumer(reader_config(settings, f"read-between-{uuid.uuid4()}"))
+    try:
+        ends = end_offsets(topic, settings, consumer)
+        wanted = ends if stops is None else {n: min(stops[n], end) for n, end in ends.items() if n in stops}
+        ahead = {n: end for n, end in wanted.items() if end > starts.get(n, 0)}
+        consumer.assign([kafka.TopicPartition(topic, n, starts.get(n, kafka.OFFSET_BEGINNING)) for n in ahead])
+        yield from _until(consumer, ahead, settings)
     finally:
         consumer.close()
 

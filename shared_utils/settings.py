@@ -75,6 +75,21 @@ class RedisSettings(_Group):
     timeout_ms: int = Field(default=30, ge=1)
 
 
+class FeatureWriterSettings(_Group):
+    """The online store's stream writer: its metrics page, its patience with Redis, the cadence of its archive.
+
+    Redis gets each record at once; the lake gets what came within `archive_seconds`, or `archive_rows` if that is
+    sooner. Beyond `max_pending_rows` unarchived records the writer waits for the lake: its memory is bounded.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 9105
+    redis_timeout_ms: int = Field(default=1_000, ge=10)
+    archive_seconds: float = Field(default=5.0, gt=0)
+    archive_rows: int = Field(default=20_000, ge=1)
+    max_pending_rows: int = Field(default=200_000, ge=1)
+
+
 class MlflowSettings(_Group):
     """Tracking and registry; a relative SQLite path hangs on the repository."""
 
@@ -126,6 +141,7 @@ class Settings(BaseSettings):
     lake: LakeSettings = LakeSettings()
     engine: EngineSettings = EngineSettings()
     redis: RedisSettings = RedisSettings()
+    feature_writer: FeatureWriterSettings = FeatureWriterSettings()
     mlflow: MlflowSettings = MlflowSettings()
     serving: ServingSettings = ServingSettings()
     auth: AuthSettings = AuthSettings()

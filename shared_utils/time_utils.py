@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 Clock = Callable[[], datetime]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def system_clock() -> datetime:
@@ -34,3 +35,8 @@ def day_start(epoch_day_number: int) -> datetime:
 def to_rfc3339(instant: datetime) -> str:
     """`2026-11-09T05:00:00.000Z`: the one text form of an instant in events, in milliseconds."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03d}Z"
+
+
+def ms_of(text: str) -> int:
+    """Epoch milliseconds of an event's instant (the form of `to_rfc3339`, exact)."""
+    return (datetime.fromisoformat(text) - EPOCH) // _MILLISECOND

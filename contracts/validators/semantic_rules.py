@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from contracts.topics_names import RECOMMENDATION_DECISION, TRANSACTION
+from contracts.topics_names import CUSTOMER_FEATURE, PRODUCT_FEATURE, RECOMMENDATION_DECISION, TRANSACTION
+
+_MINUTE_CHARS: Final = len("2026-11-20T10:15")
 
 SemanticRule = Callable[[Any], str | None]
 
@@ -32,7 +34,23 @@ def decision_has_a_value_per_feature(decision: Any) -> str | None:
     return None
 
 
+def bucket_is_one_minute(feature: Any) -> str | None:
+    """A record of a minute starts on the minute, and all that it counts happened in it."""
+    start = feature["bucket_start"]
+    if start[-7:] != "00.000Z":
+        return f"bucket_start: {start} is not the first instant of a minute"
+    minute = start[:_MINUTE_CHARS]
+    if feature["event_time"][:_MINUTE_CHARS] != minute:
+        return f"event_time: {feature['event_time']} is outside the minute {start}"
+    for index, touch in enumerate(feature.get("products", ())):
+        if touch["event_time"][:_MINUTE_CHARS] != minute:
+            return f"products[{index}].event_time: {touch['event_time']} is outside the minute {start}"
+    return None
+
+
 SEMANTIC_RULES: Final[Mapping[str, SemanticRule]] = {
     TRANSACTION: transaction_adds_up,
+    CUSTOMER_FEATURE: bucket_is_one_minute,
+    PRODUCT_FEATURE: bucket_is_one_minute,
     RECOMMENDATION_DECISION: decision_has_a_value_per_feature,
 }

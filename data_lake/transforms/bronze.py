@@ -7,6 +7,8 @@ from typing import Final
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from data_lake.catalog import SOURCE_KAFKA
+
 BRONZE_DDL: Final = (
     "topic string, partition int, offset bigint, key string, value binary, "
     "headers array<struct<key:string,value:binary>>, arrival_time timestamp, ingest_time timestamp, "
@@ -25,7 +27,6 @@ BRONZE_COLUMNS: Final = (
     "ingest_date",
 )
 
-SOURCE_KAFKA: Final = "kafka"
 SOURCE_POS_ARCHIVE: Final = "pos_archive"
 
 # Archived events have no Kafka coordinates, yet every row needs unique ones: this partition exists in no broker.

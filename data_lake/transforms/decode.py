@@ -18,10 +18,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
 from contracts.generated.spark_schemas import SPARK_DDL
+from contracts.reasons import MAX_CLOCK_LEAD_SECONDS
 from contracts.validators.validate_kafka_event import RejectReason, Validator
-
-# A producer's clock may run ahead of the broker's by this much; beyond it an event claims to be from the future.
-MAX_CLOCK_LEAD_SECONDS: Final = 300
 
 # `text` is the accepted value. Casting `value` instead would not do: where it is not UTF-8, Sail stops on the cast.
 VERDICT_DDL: Final = "reason string, detail string, text string, sha256 string"

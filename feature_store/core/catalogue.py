@@ -80,15 +80,31 @@ class RankerInput(_Entry):
     owner: str
 
 
+class LiveFeature(_Entry):
+    """One feature of the live path: computed on read from the minutes of a topic, stored nowhere as such."""
+
+    name: str
+    entity: Entity
+    dtype: Literal["int64", "int64[]"]
+    unit: str
+    window: str
+    source: str
+    formula: str
+    meaning: str
+    owner: str
+
+
 class Catalogue(_Entry):
-    """All feature views and all model inputs."""
+    """All feature views, all model inputs and all live features."""
 
     views: tuple[View, ...]
     inputs: tuple[RankerInput, ...]
+    live: tuple[LiveFeature, ...]
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Catalogue:
         stored = [name for view in self.views for name in view.feature_names]
+        stored += [feature.name for feature in self.live]
         derived = [entry.name for entry in self.inputs]
         for names in (stored, derived):
             twice = sorted({name for name in names if names.count(name) > 1})
@@ -114,7 +130,8 @@ def parse_catalogue(text: str) -> Catalogue:
         raw = yaml.safe_load(text)
         views = _expand_views(raw["views"])
         inputs = [{"owner": "machine-learning", **_renamed(entry, "from", "source")} for entry in raw.get("inputs", [])]
-        return Catalogue.model_validate({"views": views, "inputs": inputs})
+        live = [feature for entry in raw.get("live", []) for feature in _expand_live(entry)]
+        return Catalogue.model_validate({"views": views, "inputs": inputs, "live": live})
     except (ValidationError, KeyError, TypeError, yaml.YAMLError) as exc:
         raise ConfigurationError(
             f"The feature catalogue is not valid ({exc}).", "Correct feature_store/features.yaml."
@@ -129,6 +146,13 @@ def load_catalogue() -> Catalogue:
 
 def _renamed(entry: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
     return {new if key == old else key: value for key, value in entry.items()}
+
+
+def _expand_live(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    shared = {name: value for name, value in entry.items() if name not in ("measure", "windows")}
+    feature = {"owner": "machine-learning", **_renamed(shared, "from", "source")}
+    names = {window: f"{entry['entity']}_{entry['measure']}_{window}" for window in entry["windows"]}
+    return [{**feature, "name": name, "window": window} for window, name in names.items()]
 
 
 def _expand_views(raw: list[dict[str, Any]]) -> list[dict[str, Any]]:

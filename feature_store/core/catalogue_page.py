@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from feature_store.core.catalogue import Catalogue, RankerInput, View
+from feature_store.core.catalogue import Catalogue, LiveFeature, RankerInput, View
 
 HEADER = """# Feature catalogue
 
@@ -15,8 +15,9 @@ integer cents. Sums are kept as *state on change* and moved to the day of the qu
 
 
 def render(catalogue: Catalogue) -> str:
-    """The whole page: one section per view, then the inputs of the ranker."""
-    sections = [HEADER, *(_view_section(view) for view in catalogue.views), _inputs_section(catalogue.inputs)]
+    """The whole page: one section per view, then the inputs of the ranker and the live features."""
+    views = [_view_section(view) for view in catalogue.views]
+    sections = [HEADER, *views, _inputs_section(catalogue.inputs), _live_section(catalogue.live)]
     return "\n".join(sections)
 
 
@@ -50,6 +51,21 @@ def _inputs_section(inputs: Sequence[RankerInput]) -> str:
             "serving. An input that shares its name with a stored feature is that feature at the day of the query.",
             "",
             _table(("input", "entity", "dtype", "unit", "window", "view", "formula", "meaning", "owner"), rows),
+        ]
+    )
+
+
+def _live_section(features: Sequence[LiveFeature]) -> str:
+    rows = [(f"`{f.name}`", f.dtype, f.unit, f.window, f.source, f.formula, f.meaning, f.owner) for f in features]
+    return "\n".join(
+        [
+            "## Live features",
+            "",
+            "Read from Redis by `feature_store/online_store/live_reader.py`, defined in",
+            "`feature_store/core/live_windows.py`. `t` is the instant of the query; a minute of event time is in a",
+            "window w when its first instant lies in [t - w, t): always whole minutes, the running one included.",
+            "",
+            _table(("feature", "dtype", "unit", "window", "topic", "formula", "meaning", "owner"), rows),
         ]
     )
 

@@ -14,14 +14,24 @@ from typing import cast
 from redis import Redis, RedisError
 
 from feature_store.core.catalogue import load_catalogue
+from feature_store.core.live_packing import ClosedVisit, unpack_visit
+from feature_store.core.live_windows import CustomerMinutes, LiveFeatures, ProductCategories, customer_features
 from feature_store.core.packing import HEADER, REMEDY, Array, view_layout
 from feature_store.core.product_table import ProductTable, product_table_layout, unpack_product_table, version_of
 from feature_store.core.stamps import day_of, instant_of
 from feature_store.online_store.client import connect
-from feature_store.online_store.keys import CUSTOMER_VIEW, MEMORY_VIEW, PRODUCT_TABLE_KEY, record_key
+from feature_store.online_store.keys import (
+    CUSTOMER_VIEW,
+    LIVE_CUSTOMER,
+    LIVE_VISIT,
+    MEMORY_VIEW,
+    PRODUCT_TABLE_KEY,
+    record_key,
+)
+from feature_store.online_store.live_reader import customer_minutes
 from shared_utils.errors import DataError, DependencyError
 
-__all__ = ["CustomerState", "OnlineReader", "ProductTable", "connect"]
+__all__ = ["CustomerNow", "CustomerState", "OnlineReader", "ProductTable", "connect"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,19 @@ class CustomerState:
         return day_of(self.event_timestamp_us)
 
 
+@dataclass(frozen=True, slots=True)
+class CustomerNow:
+    """A customer in one read: the batch state, the live minutes of the last day, the last visit; None: nothing."""
+
+    state: CustomerState | None
+    minutes: CustomerMinutes | None
+    visit: ClosedVisit | None
+
+    def live_features(self, now: datetime, categories: ProductCategories) -> LiveFeatures | None:
+        """The live features as of `now`; None where the last 24 hours hold nothing."""
+        return None if self.minutes is None else customer_features(self.minutes, now, categories)
+
+
 class OnlineReader:
     """Reads the online store. Safe to share between threads, as the client is."""
 
@@ -74,13 +97,26 @@ class OnlineReader:
             blobs = cast("list[bytes | None]", self._redis.mget(keys))
         except RedisError as exc:
             raise _unreachable(exc) from exc
-        if blobs[0] is None and blobs[1] is None:
-            return None
-        if blobs[0] is None or blobs[1] is None:
-            raise DataError(f"Customer {customer_id} is stored in part only.", REMEDY)
         return self._state(customer_id, blobs[0], blobs[1])
 
-    def _state(self, customer_id: int, customer_blob: bytes, memory_blob: bytes) -> CustomerState:
+    def read_now(self, customer_id: int) -> CustomerNow:
+        """The batch state, the live minutes and the last visit of a customer. One round trip. Raises as `read`."""
+        keys = [record_key(view, customer_id) for view in (CUSTOMER_VIEW, MEMORY_VIEW, LIVE_VISIT)]
+        try:
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.mget(keys)
+                pipe.hgetall(record_key(LIVE_CUSTOMER, customer_id))
+                blobs, fields = pipe.execute()
+        except RedisError as exc:
+            raise _unreachable(exc) from exc
+        visit = None if blobs[2] is None else unpack_visit(blobs[2])
+        return CustomerNow(self._state(customer_id, blobs[0], blobs[1]), customer_minutes(fields), visit)
+
+    def _state(self, customer_id: int, customer_blob: bytes | None, memory_blob: bytes | None) -> CustomerState | None:
+        if customer_blob is None and memory_blob is None:
+            return None
+        if customer_blob is None or memory_blob is None:
+            raise DataError(f"Customer {customer_id} is stored in part only.", REMEDY)
         stamp, values = self._customer.unpack(customer_blob)
         memory_stamp, arrays = self._memory.unpack(memory_blob)
         older = min(stamp, memory_stamp)

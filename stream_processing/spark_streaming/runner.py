@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from data_lake import tables
-from data_lake.transforms.bronze import SOURCE_KAFKA
+from data_lake.catalog import SOURCE_KAFKA
 from shared_utils.errors import CheckpointError
 from shared_utils.settings import Settings
 from stream_processing.core.checkpoints import Checkpoint, check_fits, remedy

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from contracts.validators.semantic_rules import decision_has_a_value_per_feature, transaction_adds_up
+from contracts.validators.semantic_rules import (
+    bucket_is_one_minute,
+    decision_has_a_value_per_feature,
+    transaction_adds_up,
+)
 
 
 def test_a_total_is_the_sum_of_its_lines() -> None:
@@ -26,3 +30,16 @@ def test_an_item_has_one_value_per_feature_name() -> None:
 def test_a_rank_stands_once() -> None:
     items = [{"rank": 1, "features": []}, {"rank": 1, "features": []}]
     assert decision_has_a_value_per_feature({"feature_names": [], "items": items}) == "items: a rank stands twice"
+
+
+def test_a_bucket_is_one_whole_minute() -> None:
+    minute = {"bucket_start": "2026-11-20T10:15:00.000Z", "event_time": "2026-11-20T10:15:59.999Z"}
+    assert bucket_is_one_minute(minute) is None
+    assert bucket_is_one_minute({**minute, "products": [{"event_time": "2026-11-20T10:15:00.000Z"}]}) is None
+    shifted = bucket_is_one_minute({**minute, "bucket_start": "2026-11-20T10:15:01.000Z"})
+    assert shifted == "bucket_start: 2026-11-20T10:15:01.000Z is not the first instant of a minute"
+    later = bucket_is_one_minute({**minute, "event_time": "2026-11-20T10:16:00.000Z"})
+    assert later == "event_time: 2026-11-20T10:16:00.000Z is outside the minute 2026-11-20T10:15:00.000Z"
+    touched = bucket_is_one_minute({**minute, "products": [{"event_time": "2026-11-20T10:14:59.999Z"}]})
+    assert touched is not None
+    assert touched.startswith("products[0].event_time")
