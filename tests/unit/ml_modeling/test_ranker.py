@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
+import lightgbm as lgb
 import numpy as np
 import pytest
 
@@ -111,9 +112,19 @@ def test_parity_sees_a_difference() -> None:
     assert ranker.scorer_parity(kind, model(kind), matrix, native) == pytest.approx(1e-4, rel=0.01)
 
 
+def test_a_mean_model_scores_the_mean_of_its_members() -> None:
+    data = lgb.Dataset(rows().matrix, rows().label, group=rows().group_size, feature_name=list(FEATURE_NAMES))
+    members = [lgb.train({**ranker.LIGHTGBM_PARAMETERS, "min_data_in_leaf": 20, "seed": s}, data, 9) for s in (1, 2, 3)]
+    apart = [member.predict(rows().matrix, raw_score=True) for member in members]
+    mean = ranker.native_scores(ranker.ModelKind.LIGHTGBM, ranker.mean_model(members), rows().matrix)
+    assert not np.allclose(apart[0], apart[1])
+    assert mean == pytest.approx(np.mean(apart, axis=0), abs=1e-12)
+
+
 def test_training_keeps_a_kind_that_is_served_exactly_and_fits_it_on_all_households() -> None:
     graded = replace(rows(), label=rows().label * TRUTH_GRADE)
     kept = ranker.train_ranker(graded, rounds=ROUNDS)
-    assert kept.content == FITS[kept.kind](graded, ROUNDS)
+    assert kept.kind is ranker.ModelKind.LIGHTGBM
+    assert kept.content == ranker.train_lightgbm(graded, ROUNDS, ranker.MEMBERS)
     assert kept.parity <= ranker.PARITY_TOLERANCE
     assert kept.validation_ndcg > 0
