@@ -10,6 +10,32 @@ from collections.abc import Mapping
 from typing import Final
 
 FLINK_DDL: Final[Mapping[str, str]] = {
+    "alerts.fraud_pattern.v1": """\
+CREATE TABLE fraud_alert (
+  `alert_id` STRING NOT NULL,
+  `pattern` STRING NOT NULL,
+  `event_time` TIMESTAMP_LTZ(3) NOT NULL,
+  `first_event_time` TIMESTAMP_LTZ(3) NOT NULL,
+  `customer_id` BIGINT NOT NULL,
+  `subject_kind` STRING NOT NULL,
+  `subject` STRING NOT NULL,
+  `event_ids` ARRAY<STRING> NOT NULL,
+  `amount_cents` BIGINT NOT NULL,
+  `rule_version` BIGINT NOT NULL,
+  `sentence` STRING NOT NULL,
+  `arrival_time` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+  WATERMARK FOR `event_time` AS `event_time` - INTERVAL '{watermark_delay_seconds}' SECOND
+) WITH (
+  'connector' = 'kafka',
+  'topic' = 'alerts.fraud_pattern.v1',
+  'properties.bootstrap.servers' = '{bootstrap_servers}',
+  'properties.group.id' = '{group_id}',
+  'scan.startup.mode' = '{startup_mode}',
+  'format' = 'json',
+  'json.timestamp-format.standard' = 'ISO-8601',
+  'json.ignore-parse-errors' = 'false'
+)
+""",
     "decisions.recommendation.v1": """\
 CREATE TABLE recommendation_decision (
   `event_id` STRING NOT NULL,
@@ -189,6 +215,7 @@ CREATE TABLE payment_event (
   `card_token` STRING NOT NULL,
   `device_id` STRING NOT NULL,
   `region` STRING NOT NULL,
+  `address_token` STRING,
   `arrival_time` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
   WATERMARK FOR `event_time` AS `event_time` - INTERVAL '{watermark_delay_seconds}' SECOND
 ) WITH (
