@@ -20,6 +20,7 @@ FEATURE_TOPICS: Final = (CUSTOMER_FEATURE, PRODUCT_FEATURE, SESSION_FEATURE)
 TYPED_TOPICS: Final = (*EVENT_TOPICS, *FEATURE_TOPICS, FRAUD_ALERT)
 
 _DLQ_SUFFIX: Final = ".dlq"
+_LATE_SUFFIX: Final = ".late"
 
 
 def dlq_name(topic: str) -> str:
@@ -30,3 +31,13 @@ def dlq_name(topic: str) -> str:
 def is_dlq(topic: str) -> bool:
     """Whether `topic` takes refused values."""
     return topic.endswith(_DLQ_SUFFIX)
+
+
+def late_name(topic: str) -> str:
+    """The topic that takes the events of `topic` which came too late for a window."""
+    return topic + _LATE_SUFFIX
+
+
+def is_late(topic: str) -> bool:
+    """Whether `topic` takes late events."""
+    return topic.endswith(_LATE_SUFFIX)
