@@ -72,6 +72,8 @@ class FlinkSettings(_Group):
     """The Flink cluster and its jobs. Checkpoints lie under `<run_dir>/checkpoints/flink/<job>`.
 
     Clicks that arrive more than `session_lateness_seconds` after they happened go to the late topic, not into a visit.
+    A payment that arrives `fraud_lateness_seconds` late is in no fraud pattern; alerts wait that long. Without
+    `fraud_rules_file` the rules are those of the repository.
     State that nothing has touched for `state_ttl_hours` is dropped: it outlives the longest window of the features.
     """
 
@@ -80,6 +82,8 @@ class FlinkSettings(_Group):
     checkpoint_interval_ms: int = Field(default=5_000, ge=100)
     buffer_timeout_ms: int = Field(default=1, ge=0)
     session_lateness_seconds: int = Field(default=900, ge=0)
+    fraud_lateness_seconds: int = Field(default=10, ge=0)
+    fraud_rules_file: Path | None = None
     state_ttl_hours: int = Field(default=48, ge=1)
 
 

@@ -13,13 +13,14 @@ import structlog
 from shared_utils.cli import run_main
 from shared_utils.settings import load_settings
 from stream_processing.flink_python import command
+from stream_processing.flink_python.cep_jobs import fraud_pattern_detector
 from stream_processing.flink_python.cluster import Cluster
 from stream_processing.flink_python.job import FlinkJob
 from stream_processing.flink_python.windows import realtime_features, session_aggregator
 
 log = structlog.get_logger(__name__)
 
-JOBS: Final[Mapping[str, FlinkJob]] = {job.name: job for job in (realtime_features.JOB, session_aggregator.JOB)}
+JOBS: Final[Mapping[str, FlinkJob]] = {job.name: job for job in (realtime_features.JOB, session_aggregator.JOB, fraud_pattern_detector.JOB)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
