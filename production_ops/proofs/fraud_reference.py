@@ -85,7 +85,8 @@ def coupons(purchase: Event) -> int:
 
 def is_heavy(rule: CouponAbuse, purchase: Event) -> bool:
     """Whether a basket (with `coupon_cents`) counts for coupon abuse."""
-    cents, total = purchase["coupon_cents"], purchase["total_cents"]
+    cents: int = purchase["coupon_cents"]
+    total: int = purchase["total_cents"]
     return cents >= rule.min_coupon_cents and 100 * cents >= rule.min_coupon_percent * (cents + total)
 
 

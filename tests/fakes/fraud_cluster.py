@@ -19,6 +19,8 @@ from stream_processing.core.fraud_rules import load_rules
 
 NAMES = ["kafka", "flink_jobmanager", "flink_taskmanager"]
 JOB = "fraud_pattern_detector"
+STILL_SECONDS = 5
+"""So long without a new alert, and the detector has said what it had to say."""
 
 
 class FraudCluster:
@@ -60,7 +62,7 @@ class FraudCluster:
         deadline = time.monotonic() + seconds
         still = 0
         found: list[Received] = []
-        while still < 5:
+        while still < STILL_SECONDS:
             time.sleep(1)
             now = self.received(FRAUD_ALERT)
             enough = len({record.value for record in now}) >= count
