@@ -7,11 +7,13 @@ import time
 import uuid
 from collections.abc import Sequence
 
+import confluent_kafka as kafka
+
 from contracts.registry import load_topics
 from contracts.topics_names import FRAUD_ALERT, PAYMENT, TRANSACTION
 from ingestion_layer.kafka.topics.create_topics import create_topics
 from production_ops.proofs.fraud_reference import Event, accepted_events, expected_alerts
-from shared_utils.kafka_helpers import Producer, read_all
+from shared_utils.kafka_helpers import Producer, read_all, reader_config
 from shared_utils.local_stack import LocalStack
 from shared_utils.records import Received, Record
 from shared_utils.settings import REPO_ROOT, Settings, override_settings
@@ -58,16 +60,21 @@ class FraudCluster:
         return list(read_all(topic, self.settings.kafka))
 
     def wait_alerts(self, count: int, seconds: float) -> list[Received]:
-        """All alerts, once there are `count` ids and none has come for some seconds."""
+        """All alerts, once there are `count` different ones and none has come for some seconds."""
         deadline = time.monotonic() + seconds
-        still = 0
-        found: list[Received] = []
-        while still < STILL_SECONDS:
-            time.sleep(1)
-            now = self.received(FRAUD_ALERT)
-            enough = len({record.value for record in now}) >= count
-            still = still + 1 if enough and len(now) == len(found) else 0
-            found = now
-            if time.monotonic() > deadline:
-                break
-        return found
+        consumer = kafka.Consumer(reader_config(self.settings.kafka, f"test-{uuid.uuid4()}"))
+        partitions = range(load_topics()[FRAUD_ALERT].partitions)
+        consumer.assign([kafka.TopicPartition(FRAUD_ALERT, number, kafka.OFFSET_BEGINNING) for number in partitions])
+        different: set[bytes] = set()
+        latest = time.monotonic()
+        try:
+            while time.monotonic() < deadline:
+                record = consumer.poll(0.2)
+                if record is not None and record.error() is None:
+                    different.add(record.value())
+                    latest = time.monotonic()
+                elif len(different) >= count and time.monotonic() - latest > STILL_SECONDS:
+                    break
+        finally:
+            consumer.close()
+        return self.received(FRAUD_ALERT)
