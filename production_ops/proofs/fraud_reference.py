@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -61,7 +62,7 @@ def accepted_events(records: Iterable[Received], lateness_seconds: float = math.
     for record in records:
         arrival_ms = record.timestamp_ms or 0
         latest[record.partition] = max(latest[record.partition], arrival_ms)
-        if Validator(record.topic).reason(record.value) is not None:
+        if _validator(record.topic).reason(record.value) is not None:
             continue
         event = orjson.loads(record.value or b"")
         happened_ms = epoch_ms(event["event_time"])
@@ -71,6 +72,11 @@ def accepted_events(records: Iterable[Received], lateness_seconds: float = math.
         if happened_ms > latest[record.partition] - lateness_seconds * 1000:
             found.append(event)
     return found
+
+
+@cache
+def _validator(topic: str) -> Validator:
+    return Validator(topic)
 
 
 def epoch_ms(instant: str) -> int:

@@ -17,7 +17,7 @@ from shared_utils.kafka_helpers import Producer, read_all, reader_config
 from shared_utils.local_stack import LocalStack
 from shared_utils.records import Received, Record
 from shared_utils.settings import REPO_ROOT, Settings, override_settings
-from stream_processing.core.fraud_rules import load_rules
+from stream_processing.core.fraud_rules import RULES_FILE, load_rules
 
 NAMES = ["kafka", "flink_jobmanager", "flink_taskmanager"]
 JOB = "fraud_pattern_detector"
@@ -53,7 +53,7 @@ class FraudCluster:
         """What brute force finds in the topics as they lie in Kafka."""
         lateness = self.settings.flink.fraud_lateness_seconds
         payments, purchases = (accepted_events(self.received(topic), lateness) for topic in (PAYMENT, TRANSACTION))
-        return expected_alerts(load_rules(), payments, purchases)
+        return expected_alerts(load_rules(self.settings.flink.fraud_rules_file or RULES_FILE), payments, purchases)
 
     def received(self, topic: str) -> list[Received]:
         """All records of a topic."""
