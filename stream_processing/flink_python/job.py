@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared_utils.settings import Settings
@@ -21,7 +21,8 @@ class Statements:
 class FlinkJob:
     """A job. `name` is also the name of its checkpoints' folder: changing it starts over.
 
-    `build` gives the SQL, a pure function of the settings. `files` are what must lie there before a start.
+    `build` gives the SQL, a pure function of the settings. `files` are what must lie there before a start. `options`
+    are those of Flink in which the job differs from the others.
     """
 
     name: str
@@ -29,3 +30,4 @@ class FlinkJob:
     writes: tuple[str, ...]
     build: Callable[[Settings], Statements]
     files: Callable[[Settings], tuple[Path, ...]] = lambda _: ()
+    options: Mapping[str, str] = field(default_factory=dict)

@@ -20,7 +20,9 @@ from stream_processing.flink_python.windows import realtime_features, session_ag
 
 log = structlog.get_logger(__name__)
 
-JOBS: Final[Mapping[str, FlinkJob]] = {job.name: job for job in (realtime_features.JOB, session_aggregator.JOB, fraud_pattern_detector.JOB)}
+JOBS: Final[Mapping[str, FlinkJob]] = {
+    job.name: job for job in (realtime_features.JOB, session_aggregator.JOB, fraud_pattern_detector.JOB)
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

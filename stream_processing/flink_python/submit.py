@@ -41,6 +41,7 @@ def configuration(job: FlinkJob, settings: Settings, restore: Path | None) -> di
         # The inserts share what their sources have in common: read, checked and deduplicated once.
         "table.optimizer.reuse-optimize-block-with-digest-enabled": "true",
     }
+    options |= job.options
     if restore is not None:
         options["execution.state-recovery.path"] = restore.as_uri()
     return options

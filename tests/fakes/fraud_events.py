@@ -15,6 +15,7 @@ from shared_utils.records import Record
 from shared_utils.time_utils import EPOCH, to_rfc3339
 
 START_MS = 1_790_000_000_000
+_PURCHASE_MINUTES = 60 * 24 * 28
 Event = dict[str, Any]
 
 
@@ -74,12 +75,26 @@ def jittered(payments: int, purchases: int, seed: int) -> list[Record]:
     """Records in the order of arrival: most 0 to 8 s late, some minutes, one in fifty sent twice.
 
     Payments fall about two a second on whole half seconds, so that many share an instant or lie exactly a window apart.
-    The last records of each topic carry its partitions' watermark past everything before.
+    `closing` must follow.
     """
     rng = random.Random(seed)
     sent = [*_arrivals(_payments(payments, rng), PAYMENT, rng)]
     sent += _arrivals(_purchases(purchases, rng), TRANSACTION, rng)
     return [record for _, record in sorted(sent, key=lambda pair: pair[0])]
+
+
+def closing(time: int) -> list[Record]:
+    """Records that carry the watermark of every partition past everything before; number `time` of them.
+
+    After a restart Flink knows no watermark of a partition until its next record, so they are then sent again.
+    """
+    end_ms = START_MS + _PURCHASE_MINUTES * 60_000 + time * 86_400_000
+    sent = []
+    for customer in range(1001, 1021):
+        event_id, name = str(uuid.UUID(int=10_000 * (time + 1) + customer)), f"end-{customer}"
+        paid = payment(end_ms, event_id, customer_id=customer, card_token=name, device_id=name, address_token=name)
+        sent += [(PAYMENT, paid), (TRANSACTION, purchase(end_ms, 0, event_id, customer))]
+    return [_record(topic, event, end_ms + 300_000) for topic, event in sent]
 
 
 def _payments(count: int, rng: random.Random) -> Iterator[tuple[int, Event]]:
@@ -100,32 +115,25 @@ def _payments(count: int, rng: random.Random) -> Iterator[tuple[int, Event]]:
                 address_token=None if rng.random() < 0.02 else f"address-{customer}-{rng.randint(1, 4)}",
             ),
         )
-    end_ms = START_MS + 500 * count + 3_600_000
-    for customer in range(1001, 1021):
-        yield end_ms, payment(
-            end_ms, customer_id=customer, event_id=str(uuid.UUID(int=customer)), card_token=f"end-{customer}",
-            device_id=f"end-{customer}",
-        )  # fmt: skip
 
 
 def _purchases(count: int, rng: random.Random) -> Iterator[tuple[int, Event]]:
-    minutes = 60 * 24 * 28
     for _ in range(count):
-        event_ms = START_MS + 60_000 * 10 * rng.randrange(minutes // 10)
+        event_ms = START_MS + 60_000 * 10 * rng.randrange(_PURCHASE_MINUTES // 10)
         cents = rng.choice((0, 0, 99, 100, rng.randint(100, 2000)))
         event_id = str(uuid.UUID(int=rng.getrandbits(128)))
         yield event_ms, purchase(event_ms, cents, event_id, rng.randint(1, 150), rng.choice((3000, 9900, 9901, 50_000)))
-    end_ms = START_MS + 60_000 * minutes + 3_600_000
-    for customer in range(1001, 1021):
-        yield end_ms, purchase(end_ms, 0, str(uuid.UUID(int=customer + 9000)), customer)
 
 
 def _arrivals(events: Iterator[tuple[int, Event]], topic: str, rng: random.Random) -> Iterator[tuple[int, Record]]:
     for event_ms, event in events:
         late_ms = rng.randint(0, 8_000) if rng.random() < 0.98 else rng.randint(8_000, 120_000)
-        last = event["customer_id"] > 1000
         for again in range(2 if rng.random() < 0.02 else 1):
-            arrival_ms = event_ms + 300_000 * last + late_ms * (not last) + 5_000 * again
-            key = str(event["customer_id"]).encode()
-            headers = {"traceparent": f"00-{event['event_id']}-01".encode()}
-            yield arrival_ms, Record(topic, key, orjson.dumps(event), arrival_ms, headers)
+            arrival_ms = event_ms + late_ms + 5_000 * again
+            yield arrival_ms, _record(topic, event, arrival_ms)
+
+
+def _record(topic: str, event: Event, arrival_ms: int) -> Record:
+    key = str(event["customer_id"]).encode()
+    headers = {"traceparent": f"00-{event['event_id']}-01".encode()}
+    return Record(topic, key, orjson.dumps(event), arrival_ms, headers)

@@ -22,7 +22,7 @@ from shared_utils.local_stack import LocalStack
 from shared_utils.settings import REPO_ROOT
 from stream_processing.core.fraud_rules import RULES_FILE, Pattern
 from tests.fakes.fraud_cluster import NAMES, FraudCluster
-from tests.fakes.fraud_events import jittered
+from tests.fakes.fraud_events import closing, jittered
 
 pytestmark = [pytest.mark.flink, pytest.mark.kafka, pytest.mark.timeout(1_500)]
 
@@ -42,7 +42,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def test_f6_alerts_equal_brute_force_through_a_kill_of_the_taskmanager(start: Start) -> None:
     cluster = start()
-    cluster.send(jittered(PAYMENTS, PAYMENTS // 10, seed=7))
+    cluster.send([*jittered(PAYMENTS, PAYMENTS // 10, seed=7), *closing(0)])
     expected = {alert["alert_id"]: alert for alert in cluster.expected()}
     assert min(Counter(alert["pattern"] for alert in expected.values())[pattern] for pattern in Pattern) > 0
     cluster.submit()
@@ -50,6 +50,7 @@ def test_f6_alerts_equal_brute_force_through_a_kill_of_the_taskmanager(start: St
     cluster.stack.kill("flink_taskmanager")
     before = len(cluster.received(FRAUD_ALERT))
     cluster.stack.restart("flink_taskmanager")
+    cluster.send(closing(1))
 
     received = cluster.wait_alerts(len(expected), PATIENCE)
 

@@ -79,7 +79,10 @@ def rules_file(settings: Settings) -> Path:
     return settings.flink.fraud_rules_file or RULES_FILE
 
 
-JOB: Final = FlinkJob(_NAME, (PAYMENT, TRANSACTION), (FRAUD_ALERT,), statements)
+# Matching reads and seeks its state many times an event: on the heap that is several times as fast (ADR 0009).
+_OPTIONS: Final = {"state.backend.type": "hashmap"}
+
+JOB: Final = FlinkJob(_NAME, (PAYMENT, TRANSACTION), (FRAUD_ALERT,), statements, options=_OPTIONS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
