@@ -82,7 +82,7 @@ class FlinkSettings(_Group):
     checkpoint_interval_ms: int = Field(default=5_000, ge=100)
     buffer_timeout_ms: int = Field(default=1, ge=0)
     session_lateness_seconds: int = Field(default=900, ge=0)
-    fraud_lateness_seconds: int = Field(default=10, ge=0)
+    fraud_lateness_seconds: int = Field(default=5, ge=0)
     fraud_rules_file: Path | None = None
     state_ttl_hours: int = Field(default=48, ge=1)
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 
-from contracts.topics_names import FRAUD_ALERT
+from contracts.topics_names import FRAUD_ALERT, PAYMENT
 from contracts.validators.validate_kafka_event import Validator
-from production_ops.proofs.fraud_reference import Event, accepted_events, expected_alerts
+from production_ops.proofs.fraud_reference import Event, accepted_events, epoch_ms, expected_alerts
 from production_ops.proofs.result import ProofResult
 from shared_utils.records import Received
 from stream_processing.core.fraud_rules import FraudRules, Pattern
@@ -75,8 +75,11 @@ def judge(
     unequal = list(_unequal(said, in_time))
     scores = {pattern: Score(str(pattern)) for pattern in Pattern}
     cases = list(truth)
-    unexplained = [finding for case in cases for finding in _judge_case(case, said, complete, scores[case["pattern"]])]
     planted = {event_id for case in cases for event_id in case["event_ids"]}
+    late = _latenesses(payments, planted)
+    unexplained = [
+        finding for case in cases for finding in _judge_case(case, said, complete, late, scores[case["pattern"]])
+    ]
     for alert in said:
         scores[alert["pattern"]].alerts += 1
         scores[alert["pattern"]].unplanted += planted.isdisjoint(alert["event_ids"])
@@ -123,7 +126,22 @@ def _unequal(said: Iterable[Event], expected: Iterable[Event]) -> Iterable[str]:
             yield f"differs: {theirs[alert_id]} is not {ours[alert_id]}"
 
 
-def _judge_case(case: dict[str, Any], said: list[Event], complete: list[Event], score: Score) -> Iterable[str]:
+def _latenesses(payments: Iterable[Received], event_ids: set[str]) -> dict[str, float]:
+    """How many seconds after it happened the first valid record of each of these events came."""
+    found: dict[str, float] = {}
+    validator = Validator(PAYMENT)
+    for record in payments:
+        if validator.reason(record.value) is None:
+            event = orjson.loads(record.value or b"")
+            if event["event_id"] in event_ids:
+                came_ms = record.timestamp_ms or 0
+                found.setdefault(event["event_id"], (came_ms - epoch_ms(event["event_time"])) / 1000)
+    return found
+
+
+def _judge_case(
+    case: dict[str, Any], said: list[Event], complete: list[Event], late: dict[str, float], score: Score
+) -> Iterable[str]:
     """Count the case; gives a finding when its outcome is wrong and lateness does not explain it."""
     fired = _fires(case, said)
     score.planted += case["fires"]
@@ -134,7 +152,8 @@ def _judge_case(case: dict[str, Any], said: list[Event], complete: list[Event], 
         return
     words = f"{case['case_id']} {case['pattern']} ({case['story']}) {'fired' if fired else 'was missed'}"
     if _fires(case, complete) == case["fires"]:
-        score.excused.append(f"{words}: an event came later than the detector waits")
+        seconds, event_id = max((late.get(event_id, 0.0), event_id) for event_id in case["event_ids"])
+        score.excused.append(f"{words}: event {event_id} came {seconds:,.0f} s after it happened")
     else:
         yield f"{words}: the rules say so even of all its events"
 

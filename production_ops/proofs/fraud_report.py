@@ -26,6 +26,7 @@ from shared_utils.records import Received
 from shared_utils.settings import load_settings
 from stream_processing.core.fraud_rules import RULES_FILE, load_rules
 
+_WIDTH = 140
 _TRUTH = Path("truth") / "fraud.parquet"
 
 
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     alerts, payments, purchases = (list(read_all(name, settings.kafka)) for name in (FRAUD_ALERT, PAYMENT, TRANSACTION))
     rules = load_rules(settings.flink.fraud_rules_file or RULES_FILE)
     result, scores = judge(truth, alerts, payments, purchases, rules, settings.flink.fraud_lateness_seconds)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=_WIDTH)
     console.print(score_table(scores))
     for line in [line for score in scores for line in score.excused]:
         console.print(f"excused: {line}", markup=False)

@@ -68,7 +68,7 @@ def test_a_case_whose_event_came_late_is_excused_with_the_reason() -> None:
     assert result.passed, result.findings
     assert (score.found, score.recall) == (1, 0.5)
     assert "case-late" in score.excused[0]
-    assert "later than the detector waits" in score.excused[0]
+    assert "came 61 s after it happened" in score.excused[0]
 
 
 @pytest.mark.parametrize(("declines", "word"), [(6, "was missed"), (3, "fired")])
