@@ -22,9 +22,9 @@ from stream_processing.flink_python.command import run_job
 from stream_processing.flink_python.job import FlinkJob, Statements
 
 _NAME: Final = "fraud_pattern_detector"
-_WATERMARK_BEHIND_SECONDS: Final = 1
 
-# In the order of the partition, and over all that moves its watermark: refused and repeated events too.
+# In the order of the partition, and over all that moves its watermark: refused and repeated events too. What is in time
+# by this is younger than the watermark, which needs no further wait.
 _RECEIVED: Final = """
 CREATE TEMPORARY VIEW {view}_received AS
 SELECT *, MAX(arrival_time) OVER (
@@ -55,7 +55,7 @@ def statements(settings: Settings) -> Statements:
         statement
         for topic, view in views.items()
         for statement in (
-            sql.source_table(topic, _NAME, settings, lateness_seconds=lateness + _WATERMARK_BEHIND_SECONDS),
+            sql.source_table(topic, _NAME, settings, lateness_seconds=lateness),
             _RECEIVED.format(view=view, table=sql.table_name(topic)),
             sql.first_arrivals(f"{view}_arrival", topic, source=f"{view}_received"),
             _IN_TIME.format(view=view, lateness=lateness),
