@@ -10,6 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 BOOT := .venvs/bootstrap
 PLATFORM := .venvs/platform
 SPARK := .venvs/spark
+FLINK := .venvs/flink
 UV := $(BOOT)/bin/uv
 PY := $(PLATFORM)/bin/python
 # Recursive on purpose: asked for only where an environment is made.
@@ -24,7 +25,7 @@ help: ## show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(PLATFORM)/.done $(SPARK)/.done build/jars/kafka/.done build/jars/spark/.done ## everything that the other verbs need: environments from locks, engine jars
+setup: $(PLATFORM)/.done $(SPARK)/.done $(FLINK)/.done build/jars/kafka/.done build/jars/spark/.done build/jars/flink/.done ## everything that the other verbs need: environments from locks, engine jars
 
 .PHONY: demo
 demo: setup ## a year of shopping becomes a served recommendation, with a verdict (KEEP=1 leaves it running)
@@ -73,6 +74,7 @@ lock: $(BOOT)/.done ## resolve the dependencies anew into requirements/*.txt
 	$(UV) pip compile requirements/bootstrap.in --universal --generate-hashes --no-header --python-version 3.11 -q -o requirements/bootstrap.txt
 	$(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q --group core --group lake --group ml --group serving --group dev -o requirements/platform.txt
 	$(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q --group core --group spark -o requirements/spark.txt
+	$(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q --group core --group flink -o requirements/flink.txt
 
 .PHONY: clean
 clean: down ## delete run data, caches and reports; keep environments and jars
@@ -105,6 +107,11 @@ $(PLATFORM)/.done: requirements/platform.txt pyproject.toml $(BOOT)/.done
 $(SPARK)/.done: requirements/spark.txt pyproject.toml $(BOOT)/.done
 	$(make_environment)
 
+# Flink's jars lie in the wheel, under a folder with Python's version in its name.
+$(FLINK)/.done: requirements/flink.txt pyproject.toml $(BOOT)/.done
+	$(make_environment)
+	@cd $(@D) && ln -sfn lib/python3.*/site-packages/pyflink flink_home
+
 # Into a new folder, then into place: a broken download leaves the old jars, and no old jar stays beside a new one.
 define copy_jars
 	@echo "setup: $(@D) from $<"
@@ -119,4 +126,7 @@ build/jars/kafka/.done: ingestion_layer/kafka/pom.xml | $(BOOT)/.done
 	$(copy_jars)
 
 build/jars/spark/.done: stream_processing/spark_streaming/pom.xml | $(BOOT)/.done
+	$(copy_jars)
+
+build/jars/flink/.done: stream_processing/flink_python/pom.xml | $(BOOT)/.done
 	$(copy_jars)

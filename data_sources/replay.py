@@ -1,6 +1,6 @@
 """Build the live stream: transactions, clicks, payments and stock of the live weeks, with faults planted.
 
-Reads: the Complete Journey data. Writes: `DIR/live/events.ndjson`, `DIR/live/manifest.json`, `DIR/truth/fates.parquet`.
+Reads: the Complete Journey data. Writes: `DIR/live/{events.ndjson,manifest.json}`, `DIR/truth/{fates,fraud}.parquet`.
 Grain: one record a line, in the order of arrival. Bytes depend on the calendar and the seed alone; sending is
 `ingestion_layer`'s part.
 """
@@ -25,6 +25,7 @@ from data_sources.events import Events, concat
 from data_sources.faults import plant_faults
 from data_sources.inventory.inventory_feed import ASSORTMENT_WEEKS, assortment, inventory_feed
 from data_sources.payments.generate_payments import generate_payments
+from data_sources.payments.plant_fraud import FraudCase, plant_fraud, write_fraud
 from data_sources.pos_logs.simulate_pos import simulate_pos
 from data_sources.spool import SPOOL_FILE, write_spool
 from data_sources.user_activity.generate_clickstream import generate_clickstream
@@ -47,6 +48,12 @@ def build_live(calendar: Calendar, seed: int, *, limit_customers: int | None = N
     return _with_faults(clean, calendar, seed)
 
 
+def fraud_cases(calendar: Calendar, seed: int, *, limit_customers: int | None = None) -> list[FraudCase]:
+    """The truth about the fraud planted among the live payments."""
+    live = complete_journey.lines(calendar, calendar.live_start, calendar.live_end, limit_customers=limit_customers)
+    return plant_fraud(generate_payments(live, seed), calendar, seed)[1]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the live stream and its truth, and print what it holds."""
     parser = argparse.ArgumentParser(prog="data_sources.replay", description=__doc__)
@@ -62,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     clean = [part() for part in track(parts, "live events", console=console, transient=True)]
     stream = _with_faults(clean, calendar, seed)
     write_spool(arguments.out, stream, live_start=calendar.live_start, live_end=calendar.live_end, seed=seed)
+    write_fraud(arguments.out, fraud_cases(calendar, seed, limit_customers=arguments.limit_customers))
     console.print(_summary(stream))
     console.print(f"{len(stream):,} records in {arguments.out / SPOOL_FILE}", highlight=False)
     return 0
@@ -80,7 +88,7 @@ def _parts(calendar: Calendar, seed: int, limit_customers: int | None) -> list[P
     return [
         lambda: generate_clickstream(recent, live, _shelves(recent, live), calendar, seed),
         lambda: simulate_pos(live, calendar, seed),
-        lambda: generate_payments(live, seed),
+        lambda: plant_fraud(generate_payments(live, seed), calendar, seed)[0],
         lambda: inventory_feed(assortment(recent), recent, live, calendar, seed),
     ]
 

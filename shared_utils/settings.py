@@ -68,6 +68,25 @@ class EngineSettings(_Group):
     remote: str = "sc://127.0.0.1:50051"
 
 
+class FlinkSettings(_Group):
+    """The Flink cluster and its jobs. Checkpoints lie under `<run_dir>/checkpoints/flink/<job>`.
+
+    Clicks that arrive more than `session_lateness_seconds` after they happened go to the late topic, not into a visit.
+    A payment that arrives `fraud_lateness_seconds` late is in no fraud pattern; alerts wait that long. Without
+    `fraud_rules_file` the rules are those of the repository.
+    State that nothing has touched for `state_ttl_hours` is dropped: it outlives the longest window of the features.
+    """
+
+    rest_url: str = "http://127.0.0.1:8081"
+    parallelism: int = Field(default=1, ge=1)
+    checkpoint_interval_ms: int = Field(default=5_000, ge=100)
+    buffer_timeout_ms: int = Field(default=1, ge=0)
+    session_lateness_seconds: int = Field(default=900, ge=0)
+    fraud_lateness_seconds: int = Field(default=5, ge=0)
+    fraud_rules_file: Path | None = None
+    state_ttl_hours: int = Field(default=48, ge=1)
+
+
 class RedisSettings(_Group):
     """The online store; the timeout bounds every hot-path call."""
 
@@ -140,6 +159,7 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     lake: LakeSettings = LakeSettings()
     engine: EngineSettings = EngineSettings()
+    flink: FlinkSettings = FlinkSettings()
     redis: RedisSettings = RedisSettings()
     feature_writer: FeatureWriterSettings = FeatureWriterSettings()
     mlflow: MlflowSettings = MlflowSettings()

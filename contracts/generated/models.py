@@ -14,6 +14,36 @@ from pydantic import Field
 from contracts.model_base import Contract, Instant
 
 
+class FraudAlert(Contract):
+    """A fraud pattern that came about: which rule, who, the events that fired it."""
+
+    alert_id: Annotated[str, Field(min_length=64, max_length=64, pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256 of pattern, rule_version, subject_kind, subject and the last event's id: equal in every run."""
+    pattern: Literal["card_testing", "velocity", "impossible_travel", "coupon_abuse", "account_takeover"]
+    """Which pattern."""
+    event_time: Instant
+    """Time of the last event that fired it."""
+    first_event_time: Instant
+    """Time of the first event that fired it."""
+    customer_id: Annotated[int, Field(ge=1, le=9_223_372_036_854_775_807)]
+    """Customer of the last event; the Kafka key."""
+    subject_kind: Literal["device", "card", "customer"]
+    """What the pattern is about."""
+    subject: Annotated[str, Field(min_length=1, max_length=64)]
+    """The device, card token or customer as text."""
+    event_ids: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")], ...],
+        Field(min_length=1, max_length=200),
+    ]
+    """The events that fired it, by event time."""
+    amount_cents: Annotated[int, Field(ge=0, le=9_223_372_036_854_775_807)]
+    """Money at stake, in cents: what was approved, or the coupons given."""
+    rule_version: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Version of the rule that fired."""
+    sentence: Annotated[str, Field(min_length=1, max_length=400)]
+    """The alert in words."""
+
+
 class RecommendationItem(Contract):
     """One product of a served list."""
 
@@ -249,6 +279,8 @@ class PaymentEvent(Contract):
     """Device that paid."""
     region: Annotated[str, Field(min_length=1, max_length=64)]
     """Region the payment came from."""
+    address_token: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """Token that stands for the delivery address, never the address; missing in events from before the field."""
 
 
 class TransactionLine(Contract):
@@ -297,6 +329,7 @@ class TransactionEvent(Contract):
 
 
 MODELS: Final[Mapping[str, type[Contract]]] = {
+    "alerts.fraud_pattern.v1": FraudAlert,
     "decisions.recommendation.v1": RecommendationDecision,
     "features.customer.v1": CustomerFeature,
     "features.product.v1": ProductFeature,

@@ -13,6 +13,11 @@ from typing import Final
 FROM_JSON_OPTIONS: Final[Mapping[str, str]] = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSX"}
 
 SPARK_DDL: Final[Mapping[str, str]] = {
+    "alerts.fraud_pattern.v1": (
+        "alert_id STRING, pattern STRING, event_time TIMESTAMP, first_event_time TIMESTAMP, customer_id BIGINT, "
+        "subject_kind STRING, subject STRING, event_ids ARRAY<STRING>, amount_cents BIGINT, rule_version BIGINT, "
+        "sentence STRING"
+    ),
     "decisions.recommendation.v1": (
         "event_id STRING, event_time TIMESTAMP, request_id STRING, customer_id BIGINT, model_name STRING, "
         "model_version STRING, feature_set STRING, features_as_of TIMESTAMP, feature_age_seconds DOUBLE, "
@@ -43,7 +48,7 @@ SPARK_DDL: Final[Mapping[str, str]] = {
     "shop.payment.v1": (
         "event_id STRING, event_time TIMESTAMP, payment_id STRING, basket_id BIGINT, customer_id BIGINT, attempt BIGINT, "
         "outcome STRING, decline_reason STRING, amount_cents BIGINT, currency STRING, card_token STRING, "
-        "device_id STRING, region STRING"
+        "device_id STRING, region STRING, address_token STRING"
     ),
     "shop.transaction.v1": (
         "event_id STRING, event_time TIMESTAMP, basket_id BIGINT, customer_id BIGINT, store_id BIGINT, channel STRING, "
@@ -65,6 +70,19 @@ SPARK_ELEMENT_DDL: Final[Mapping[str, str]] = {
 }
 
 SPARK_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "alerts.fraud_pattern.v1": (
+        "alert_id",
+        "pattern",
+        "event_time",
+        "first_event_time",
+        "customer_id",
+        "subject_kind",
+        "subject",
+        "event_ids",
+        "amount_cents",
+        "rule_version",
+        "sentence",
+    ),
     "decisions.recommendation.v1": (
         "event_id",
         "event_time",
@@ -157,6 +175,7 @@ SPARK_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "card_token",
         "device_id",
         "region",
+        "address_token",
     ),
     "shop.transaction.v1": (
         "event_id",

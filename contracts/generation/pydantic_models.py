@@ -95,5 +95,5 @@ def _wrapped(line: str) -> str:
     if len(line) <= _MAX_CHARS:
         return line
     opening, _, rest = line.partition("Annotated[")
-    base, _, field = rest.removesuffix("]").partition(", Field(")
+    base, _, field = rest.removesuffix("]").rpartition(", Field(")  # the last: elements have limits of their own
     return f"{opening}Annotated[\n        {base},\n        Field({field},\n    ]"

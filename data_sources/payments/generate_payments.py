@@ -21,6 +21,7 @@ _REASON_SHARES = (0.55, 0.25, 0.15, 0.05)
 _ATTEMPT_SHARES = (0.945, 0.045, 0.010)
 _OTHER_CARD_SHARE = 0.08
 _OTHER_REGION_SHARE = 0.02
+_GIFT_SHARE = 0.02
 _REGIONS = 8
 # The last attempt falls 1..4 s before the transaction, earlier ones 10..40 s apart; the visit's checkout precedes all.
 _LAST_BEFORE_MS = (1_000, 4_000)
@@ -45,8 +46,26 @@ def generate_payments(lines: Lines, seed: int) -> Events:
     basket = lines.basket_id[starts][attempts.basket]
     amount = np.add.reduceat(lines.sales_cents, starts)[attempts.basket]
     payloads = _payloads(attempts, basket, customer, amount, lines.store_id[starts][attempts.basket], seed)
+    for payload, address in zip(payloads, _addresses(lines, starts, attempts, seed), strict=True):
+        payload["address_token"] = address
     arrival_ms = arrival_after(attempts.event_ms, rng_of(seed, "payments", "arrival"), low_ms=100, high_ms=900)
     return build(PAYMENT, payloads, customer, attempts.event_ms, arrival_ms, map(basket_trace, basket.tolist()))
+
+
+def home_address(customer_id: int, seed: int) -> str:
+    """The token of the address to which a customer's baskets usually go."""
+    return token_of("address", f"{seed}:{customer_id}")
+
+
+def _addresses(lines: Lines, starts: Ints, attempts: _Attempts, seed: int) -> list[str]:
+    """The customer's own address, and for a few baskets, as a gift, another one."""
+    gift = rng_of(seed, "payments", "addresses").random(len(starts)) < _GIFT_SHARE
+    baskets = zip(lines.basket_id[starts].tolist(), lines.customer_id[starts].tolist(), gift.tolist(), strict=True)
+    tokens = [
+        token_of("address", f"{seed}:gift:{basket}") if is_gift else home_address(customer, seed)
+        for basket, customer, is_gift in baskets
+    ]
+    return [tokens[basket] for basket in attempts.basket.tolist()]
 
 
 def _attempts(paid_ms: Ints, rng: np.random.Generator) -> _Attempts:

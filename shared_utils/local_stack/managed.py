@@ -19,7 +19,7 @@ from shared_utils.local_stack import procfs
 from shared_utils.local_stack.guarded import Guard
 from shared_utils.local_stack.ports import LOOPBACK
 from shared_utils.local_stack.readiness import is_ready
-from shared_utils.local_stack.spec import ProcessSpec
+from shared_utils.local_stack.spec import FlinkSlotsReady, ProcessSpec
 
 log = structlog.get_logger(__name__)
 
@@ -176,8 +176,10 @@ class ManagedProcess:
             )
 
     def _answers(self) -> bool:
-        cluster_id = self._values["cluster_id"]
-        return is_ready(self.spec.ready, self.port, self.log_path, self._log_offset, cluster_id)
+        cluster_id, ready = self._values["cluster_id"], self.spec.ready
+        if isinstance(ready, FlinkSlotsReady):
+            ready = ready.model_copy(update={"rest": self._fill(ready.rest)})
+        return is_ready(ready, self.port, self.log_path, self._log_offset, cluster_id)
 
     def _failure(self, what: str) -> DependencyError:
         text = self.log_path.read_bytes()[self._log_offset :].decode(errors="replace") if self.log_path.exists() else ""

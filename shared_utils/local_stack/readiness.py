@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import socket
 from pathlib import Path
@@ -12,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from shared_utils.errors import DependencyError
 from shared_utils.local_stack.ports import LOOPBACK
-from shared_utils.local_stack.spec import HttpReady, KafkaReady, LogReady, Ready, TcpReady
+from shared_utils.local_stack.spec import FlinkSlotsReady, HttpReady, KafkaReady, LogReady, Ready, TcpReady
 
 _PROBE_SECONDS = 2.0
 
@@ -32,6 +33,8 @@ def is_ready(ready: Ready, port: int, log: Path, log_offset: int, cluster_id: st
             return _log(log, log_offset, ready.pattern)
         case KafkaReady():
             return _kafka(port, cluster_id)
+        case FlinkSlotsReady():
+            return _flink_slots(ready.rest, port)
 
 
 def _tcp(port: int, send: str, expect: str) -> bool:
@@ -46,14 +49,31 @@ def _tcp(port: int, send: str, expect: str) -> bool:
 
 
 def _http(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_PROBE_SECONDS)
+    return _get(LOOPBACK, port, path) is not None
+
+
+def _get(host: str, port: int, path: str) -> bytes | None:
+    """The body of a 200 answer, else None."""
+    connection = http.client.HTTPConnection(host, port, timeout=_PROBE_SECONDS)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
+        response = connection.getresponse()
+        body = response.read()
+        return body if response.status == http.client.OK else None
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
+
+
+def _flink_slots(rest: str, port: int) -> bool:
+    # A TaskManager that was killed is listed until its heartbeat is missed: only one that listens counts.
+    host, _, rest_port = rest.rpartition(":")
+    body = _get(host, int(rest_port), "/taskmanagers")
+    if body is None or not _tcp(port, "", ""):
+        return False
+    workers = json.loads(body)["taskmanagers"]
+    return any(f":{port}/" in worker["path"] and worker["freeSlots"] > 0 for worker in workers)
 
 
 def _log(log: Path, offset: int, pattern: str) -> bool:

@@ -47,7 +47,14 @@ class KafkaReady(_Model):
     kind: Literal["kafka"]
 
 
-Ready = Annotated[TcpReady | HttpReady | LogReady | KafkaReady, Field(discriminator="kind")]
+class FlinkSlotsReady(_Model):
+    """The JobManager at `rest` (host:port, may hold placeholders) has the slots of the TaskManager on this port."""
+
+    kind: Literal["flink_slots"]
+    rest: str
+
+
+Ready = Annotated[TcpReady | HttpReady | LogReady | KafkaReady | FlinkSlotsReady, Field(discriminator="kind")]
 
 
 class Prepare(_Model):

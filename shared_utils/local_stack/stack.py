@@ -39,13 +39,19 @@ class LocalStack:
         self._processes: dict[str, ManagedProcess] = {}
         self._extra: dict[str, str] = {}
         taken: set[int] = set()
+        values = _values(self.run_dir)
         for name in (name for wave in self._waves for name in wave):
             ports = {}
             for key in specs[name].ports:
                 ports[key] = free_port(frozenset(taken))
                 taken.add(ports[key])
             folder = self.run_dir / name
-            self._processes[name] = ManagedProcess(name, specs[name], folder, ports, _values(self.run_dir))
+            process = ManagedProcess(name, specs[name], folder, ports, values)
+            self._processes[name] = process
+            values |= {
+                f"{name}.address": process.address,
+                **{f"{name}.{key}": str(port) for key, port in ports.items()},
+            }
 
     def __enter__(self) -> Self:
         self.start()

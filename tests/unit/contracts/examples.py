@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from contracts.generated.spark_schemas import SPARK_COLUMNS
 from contracts.reasons import RejectReason
 from contracts.registry import CONTRACTS_DIR, load_topics
 
@@ -20,6 +21,11 @@ class BadExample(NamedTuple):
     value: bytes
     reason: RejectReason
     path: str | None
+
+
+def completed(topic: str, event: dict[str, Any]) -> dict[str, Any]:
+    """The event with null for each optional field that it lacks, as typed readers hold it."""
+    return {**dict.fromkeys(SPARK_COLUMNS[topic]), **event}
 
 
 def topic_names() -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from contracts.generated.spark_schemas import FROM_JSON_OPTIONS, SPARK_COLUMNS, SPARK_DDL
 from contracts.topics_names import TYPED_TOPICS
 from shared_utils.time_utils import to_rfc3339
-from tests.unit.contracts.examples import good_examples
+from tests.unit.contracts.examples import completed, good_examples
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +40,7 @@ def test_sail_reads_every_value(sail: Any, topic: str) -> None:
     event = from_json(col("value"), SPARK_DDL[topic], FROM_JSON_OPTIONS)
     rows = frame.select(event.alias("event")).select("event.*").toArrow().to_pylist()
     read = [{name: _as_json(row[name]) for name in SPARK_COLUMNS[topic]} for row in rows]
-    assert sorted(read, key=str) == sorted(map(orjson.loads, values), key=str)
+    assert sorted(read, key=str) == sorted((completed(topic, orjson.loads(value)) for value in values), key=str)
 
 
 def _as_json(value: Any) -> Any:

@@ -10,12 +10,13 @@ import pytest
 from contracts.topics_names import CLICK, SHOP_TOPICS, TRANSACTION
 from data_sources import complete_journey
 from data_sources.calendar import Calendar
+from data_sources.payments.plant_fraud import FRAUD_FILE
 from data_sources.replay import build_live, main
 from data_sources.spool import FATES_FILE, MANIFEST_FILE, SPOOL_FILE
 from shared_utils.errors import DataError
 
 _SLICE = ["--limit-customers", "25"]
-_FILES = (SPOOL_FILE, MANIFEST_FILE, FATES_FILE)
+_FILES = (SPOOL_FILE, MANIFEST_FILE, FATES_FILE, FRAUD_FILE)
 
 
 def _bytes(out: Path) -> list[bytes]:

@@ -1,0 +1,1 @@
+"""Jobs that look for sequences of events."""

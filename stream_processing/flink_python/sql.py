@@ -1,0 +1,75 @@
+"""Pieces of SQL that the jobs share: tables over topics, accepted first arrivals, keys, headers and instants."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from contracts.generated.flink_ddl import FLINK_CONDITIONS, FLINK_DDL, FLINK_SINK_DDL, INSTANT_PATTERN
+from contracts.registry import topic as topic_of
+from shared_utils.settings import Settings
+
+FUTURE_TOLERANCE: Final = timedelta(minutes=5)
+"""An event whose clock runs further ahead of its arrival is refused (FUTURE), here as in the streams into the lake."""
+
+
+def source_table(topic: str, job: str, settings: Settings, *, lateness_seconds: int) -> str:
+    """The table that reads a topic from its beginning; its watermark follows the arrival time."""
+    return FLINK_DDL[topic].format(
+        bootstrap_servers=settings.kafka.bootstrap_servers,
+        group_id=f"flink-{job}",
+        startup_mode="earliest-offset",
+        watermark_column="arrival_time",
+        watermark_delay_seconds=lateness_seconds,
+    )
+
+
+def sink_table(topic: str, settings: Settings) -> str:
+    """The table that writes a topic."""
+    return FLINK_SINK_DDL[topic].format(bootstrap_servers=settings.kafka.bootstrap_servers)
+
+
+def first_arrivals(view: str, topic: str, *, source: str | None = None) -> str:
+    """A view of a topic's accepted events, each id once: the first arrival wins.
+
+    Grain: one row per event_id. Reads `source`, by default the topic's table; adds `traceparent`, the header as text.
+    """
+    seconds = int(FUTURE_TOLERANCE.total_seconds())
+    return f"""
+CREATE TEMPORARY VIEW {view} AS
+SELECT *, CAST(headers['traceparent'] AS STRING) AS traceparent
+FROM (
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY processing_time ASC) AS arrival_number
+  FROM {source or table_name(topic)}
+  WHERE event_time <= arrival_time + {seconds} * INTERVAL '1' SECOND
+    AND {FLINK_CONDITIONS[topic].strip()}
+)
+WHERE arrival_number = 1
+"""
+
+
+def table_name(topic: str) -> str:
+    """The name of the table that reads a topic."""
+    return str(topic_of(topic).schema).partition(".")[0]
+
+
+def instant(column: str) -> str:
+    """An instant as the contracts write it: RFC 3339, UTC, milliseconds. The session's time zone must be UTC."""
+    return f"DATE_FORMAT({column}, '{INSTANT_PATTERN}')"
+
+
+def minute(column: str) -> str:
+    """The first instant of an instant's minute, as text."""
+    return f"DATE_FORMAT({column}, 'yyyy-MM-dd''T''HH:mm'':00.000Z''')"
+
+
+def record_key(column: str) -> str:
+    """A Kafka key: the decimal text of a number."""
+    return f"CAST({column} AS STRING)"
+
+
+def headers(**texts: str) -> str:
+    """Kafka headers from SQL expressions that give texts; `schema_version` is added."""
+    pairs = {"schema_version": "'1'", **texts}
+    entries = ", ".join(f"'{name}', CAST({text} AS BYTES)" for name, text in pairs.items())
+    return f"MAP[{entries}]"

@@ -1,0 +1,1 @@
+"""Jobs that sum events up by time."""
