@@ -22,7 +22,7 @@ KEEP ?=
 
 .PHONY: help
 help: ## show these verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(PLATFORM)/.done $(SPARK)/.done $(FLINK)/.done build/jars/kafka/.done build/jars/spark/.done build/jars/flink/.done ## everything that the other verbs need: environments from locks, engine jars
@@ -55,6 +55,10 @@ check: setup ## format, lint, types, import order, generated code, published con
 .PHONY: bench
 bench: setup ## both engines over the whole year, compared row by row
 	@$(PY) -m tests.benchmarks.bench_lake $(ARGS)
+
+.PHONY: bench-freshness
+bench-freshness: setup ## from a click to the feature read, hop by hop, beside a steady load
+	@$(PY) -m tests.benchmarks.bench_freshness $(ARGS)
 
 .PHONY: doctor
 doctor: ## what this machine has, what is wrong with it, and what to do
