@@ -29,24 +29,28 @@ def sink_table(topic: str, settings: Settings) -> str:
     return FLINK_SINK_DDL[topic].format(bootstrap_servers=settings.kafka.bootstrap_servers)
 
 
-def first_arrivals(view: str, topic: str) -> str:
+def first_arrivals(view: str, topic: str, *, source: str | None = None) -> str:
     """A view of a topic's accepted events, each id once: the first arrival wins.
 
-    Grain: one row per event_id. Adds `traceparent`, the header as text.
+    Grain: one row per event_id. Reads `source`, by default the topic's table; adds `traceparent`, the header as text.
     """
-    table = str(topic_of(topic).schema).partition(".")[0]
     seconds = int(FUTURE_TOLERANCE.total_seconds())
     return f"""
 CREATE TEMPORARY VIEW {view} AS
 SELECT *, CAST(headers['traceparent'] AS STRING) AS traceparent
 FROM (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY processing_time ASC) AS arrival_number
-  FROM {table}
+  FROM {source or table_name(topic)}
   WHERE event_time <= arrival_time + {seconds} * INTERVAL '1' SECOND
     AND {FLINK_CONDITIONS[topic].strip()}
 )
 WHERE arrival_number = 1
 """
+
+
+def table_name(topic: str) -> str:
+    """The name of the table that reads a topic."""
+    return str(topic_of(topic).schema).partition(".")[0]
 
 
 def instant(column: str) -> str:
