@@ -81,7 +81,9 @@ def delays_ms(alerts: Iterable[Received], events: Iterable[Received]) -> list[in
     delays: dict[str, int] = {}
     for record in alerts:
         alert = orjson.loads(record.value or b"{}")
-        delays.setdefault(alert["alert_id"], (record.timestamp_ms or 0) - sent_ms[alert["event_ids"][-1]])
+        last = alert["event_ids"][-1]
+        if last in sent_ms:  # else it is an event that only the detector takes for one; the verdict says so
+            delays.setdefault(alert["alert_id"], (record.timestamp_ms or 0) - sent_ms[last])
     return list(delays.values())
 
 

@@ -70,7 +70,7 @@ def test_planted_cases_are_found_or_excused_and_a_broken_rule_is_seen(
     rules = yaml.safe_load(RULES_FILE.read_text(encoding="utf-8"))
     rules["card_testing"]["declines"] = declines
     (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
-    replay.main(["--out", str(tmp_path), "--limit-customers", "600"])
+    replay.main(["--out", str(tmp_path)])
     cluster = start(
         SHOP_FLINK__FRAUD_LATENESS_SECONDS=str(WAIT_SECONDS), SHOP_FLINK__FRAUD_RULES_FILE=str(tmp_path / "rules.yml")
     )

@@ -37,16 +37,17 @@ def _clock(span: timedelta) -> str:
 # Flink joins windows that touch, so the windows end a millisecond before the gap does.
 _GAP: Final = f"INTERVAL '{_clock(VISIT_GAP - timedelta(milliseconds=1))}' HOUR TO SECOND(3)"
 
-# The late rule must hold in the order of a partition, so the running maximum is taken by partition.
+# In the order of the partition, and over all that moves its watermark: refused and repeated clicks too.
+_RECEIVED: Final = f"""
+CREATE TEMPORARY VIEW received_click AS
+SELECT *, MAX(arrival_time) OVER (
+  PARTITION BY source_partition ORDER BY processing_time ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+) AS latest_arrival
+FROM {sql.table_name(CLICK)}
+"""
 _JUDGED: Final = """
 CREATE TEMPORARY VIEW judged_click AS
-SELECT *, (event_time <= latest_arrival - {lateness} * INTERVAL '1' SECOND) AS is_late
-FROM (
-  SELECT *, MAX(arrival_time) OVER (
-    PARTITION BY source_partition ORDER BY processing_time ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-  ) AS latest_arrival
-  FROM click
-)
+SELECT *, (event_time <= latest_arrival - {lateness} * INTERVAL '1' SECOND) AS is_late FROM click
 """
 _CATEGORISED: Final = """
 CREATE TEMPORARY VIEW visit_click AS
@@ -115,7 +116,8 @@ def statements(settings: Settings) -> Statements:
             product_category.table(settings),
             sql.sink_table(SESSION_FEATURE, settings),
             sql.sink_table(late_name(CLICK), settings),
-            sql.first_arrivals("click", CLICK),
+            _RECEIVED,
+            sql.first_arrivals("click", CLICK, source="received_click"),
             _JUDGED.format(lateness=lateness),
             _CATEGORISED,
         ),
