@@ -20,7 +20,7 @@ def test_the_platforms_own_list_is_valid() -> None:
     specs = load_specs()
 
     assert {"kafka", "redis", "sail", "serving"} <= set(specs)
-    assert in_waves(specs, specs)[-1] == ["serving"]
+    assert in_waves(specs, specs)[-1] == ["flink_taskmanager", "serving"]
 
 
 def test_a_process_starts_after_those_asked_for_that_it_names() -> None:
