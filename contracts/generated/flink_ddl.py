@@ -2,10 +2,10 @@
 
 FLINK_DDL reads a topic: fill a template with
 `str.format(bootstrap_servers=…, group_id=…, startup_mode=…, watermark_column=…, watermark_delay_seconds=…)`.
-`arrival_time` is the Kafka timestamp. A value that is no JSON is no row, and a field of the wrong type is null: so no column
-says NOT NULL, and FLINK_CONDITIONS says of a row whether its types, ranges, patterns and conditions are the contract's.
-FLINK_SINK_DDL writes a topic (`bootstrap_servers=…`): the columns of an event with instants as text (INSTANT_PATTERN), then
-the record's key as text and its headers.
+`arrival_time` is the Kafka timestamp. A value that is no JSON is no row, and a field of the wrong type is null: so no
+column says NOT NULL, and FLINK_CONDITIONS says of a row whether its types, ranges, patterns and conditions are the
+contract's. FLINK_SINK_DDL writes a topic (`bootstrap_servers=…`): the columns of an event with instants as text
+(INSTANT_PATTERN), then the record's key as text and its headers.
 """
 
 from __future__ import annotations

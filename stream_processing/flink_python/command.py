@@ -22,18 +22,18 @@ _START_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """The options of a job."""
-    options = argparse.ArgumentParser(description=description)
+def add_from_checkpoint(options: argparse._ActionsContainer) -> None:
+    """The option of every start."""
     options.add_argument(
         "--from-checkpoint", action="store_true", help="go on from the job's last checkpoint (default: read all again)"
     )
-    return options
 
 
 def run_job(job: FlinkJob, argv: Sequence[str] | None) -> int:
     """Submit one job with the arguments of its own command."""
-    arguments = parser(f"Submit {job.name} to the Flink cluster.").parse_args(argv)
+    options = argparse.ArgumentParser(description=f"Submit {job.name} to the Flink cluster.")
+    add_from_checkpoint(options)
+    arguments = options.parse_args(argv)
     return run(job, from_checkpoint=arguments.from_checkpoint)
 
 

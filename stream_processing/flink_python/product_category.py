@@ -1,8 +1,8 @@
 """The category of each product, as the bounded table that visits are joined with.
 
-Run: `python -m stream_processing.flink_python.product_category` in the platform environment, before `session_aggregator`
-starts for the first time. Reads: the products of the installed Complete Journey data. Writes: one CSV file under the run
-folder. Grain: a product that has a category.
+Run: `python -m stream_processing.flink_python.product_category` in the platform environment, before
+`session_aggregator` starts for the first time. Reads: the products of the installed Complete Journey data.
+Writes: one CSV file under the run folder. Grain: a product; one without a category has its department.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def path(settings: Settings) -> Path:
 def table(settings: Settings) -> str:
     """The file as a versioned table: every row is valid for all of event time.
 
-    When the file has been read, its watermark is the end of time: a click waits until then, and never misses its product.
+    Once the file has been read, its watermark is the end of time: clicks wait for that and never miss their product.
     """
     return f"""
 CREATE TABLE product_category (
@@ -45,7 +45,7 @@ CREATE TABLE product_category (
 
 
 def write(categories: Mapping[int, str], target: Path) -> None:
-    """Write the file, whole or not at all. Categories hold no quotes or commas that CSV could not carry quoted."""
+    """Write the file, whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     lines = [
         f'{product},"{category.replace(_QUOTE, _QUOTE * 2)}"\n' for product, category in sorted(categories.items())

@@ -5,6 +5,7 @@ Run: `.venvs/flink/bin/python -m stream_processing.flink_python.run JOB [--from-
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -27,9 +28,11 @@ JOBS: Final[Mapping[str, FlinkJob]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Submit or end the named job."""
-    options = command.parser(__doc__)
+    options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("job", choices=sorted(JOBS))
-    options.add_argument("--cancel", action="store_true", help="end the job; its checkpoints stay")
+    one_of = options.add_mutually_exclusive_group()
+    command.add_from_checkpoint(one_of)
+    one_of.add_argument("--cancel", action="store_true", help="end the job; its checkpoints stay")
     arguments = options.parse_args(argv)
     if not arguments.cancel:
         return command.run(JOBS[arguments.job], from_checkpoint=arguments.from_checkpoint)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from shared_utils.errors import CheckpointError, ConfigurationError, DependencyError
+from shared_utils.errors import ConfigurationError, DependencyError
 from shared_utils.settings import REPO_ROOT, Settings
 from stream_processing.flink_python import checkpoints
 from stream_processing.flink_python.job import FlinkJob
@@ -53,8 +53,9 @@ def submit(job: FlinkJob, settings: Settings, restore: Path | None) -> str:
     Raises:
         ConfigurationError: this Python has no Flink.
         DependencyError: the connector jar is not installed.
-        CheckpointError: the cluster refuses the job's state.
     """
+    for noisy in ("py4j", "apache_beam"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         from pyflink.common import Configuration
         from pyflink.table import EnvironmentSettings, TableEnvironment
@@ -62,7 +63,6 @@ def submit(job: FlinkJob, settings: Settings, restore: Path | None) -> str:
         raise ConfigurationError(
             "Compiling a job needs Flink, which this Python does not have.", "Run the job with .venvs/flink/bin/python."
         ) from exc
-    logging.getLogger("py4j").setLevel(logging.WARNING)
     config = Configuration()
     for name, value in {**configuration(job, settings, restore), **_connectors()}.items():
         config.set_string(name, value)

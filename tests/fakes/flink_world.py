@@ -1,7 +1,7 @@
 """A small shop for the Flink jobs: seeded clicks and baskets with every disorder, and what must come of them.
 
-The expectation is brute force over the records as they lie in Kafka (partition, offset, timestamp), with the contract's own
-validator: nothing of it is shared with the jobs' SQL.
+The expectation is brute force over the records as they lie in Kafka (partition, offset, timestamp), with the contract's
+own validator: nothing of it is shared with the jobs' SQL.
 """
 
 from __future__ import annotations
@@ -150,6 +150,7 @@ def _delay(rng: random.Random) -> int:
 class Expected:
     """What the jobs must write for the records of the shop's topics."""
 
+    in_time: dict[int, list[Json]] = field(default_factory=lambda: defaultdict(list))
     sessions: set[tuple[object, ...]] = field(default_factory=set)
     late_ids: set[str] = field(default_factory=set)
     click_ids: set[str] = field(default_factory=set)
@@ -161,7 +162,6 @@ class Expected:
 def expect(received: Iterable[Received], *, lateness_ms: int, closed_before_ms: int) -> Expected:
     """Brute force. Visits that end at `closed_before_ms` or later are still open and left out."""
     expected = Expected()
-    in_time: dict[int, list[Json]] = defaultdict(list)
     latest: dict[int, int] = defaultdict(int)
     validators = {topic: Validator(topic) for topic in (CLICK, TRANSACTION)}
     seen: set[tuple[str, str]] = set()
@@ -185,19 +185,19 @@ def expect(received: Iterable[Received], *, lateness_ms: int, closed_before_ms: 
         if event_ms <= latest[item.partition] - lateness_ms:
             expected.late_ids.add(event["event_id"])
         else:
-            in_time[event["customer_id"]].append({**event, "ms": event_ms})
-    for customer, events in in_time.items():
+            expected.in_time[event["customer_id"]].append({**event, "ms": event_ms})
+    for customer, events in expected.in_time.items():
         for visit in visits(events):
             if visit[-1]["ms"] + GAP_MS < closed_before_ms:
                 expected.sessions.add(session_row(customer, visit))
     return expected
 
 
-def visits(events: list[Json]) -> list[list[Json]]:
-    """Events of one customer cut where neighbours are 30 minutes or more apart."""
+def visits(events: list[Json], gap_ms: int = GAP_MS) -> list[list[Json]]:
+    """Events of one customer cut where neighbours are the gap or more apart."""
     found: list[list[Json]] = []
     for event in sorted(events, key=lambda e: e["ms"]):
-        if found and event["ms"] - found[-1][-1]["ms"] < GAP_MS:
+        if found and event["ms"] - found[-1][-1]["ms"] < gap_ms:
             found[-1].append(event)
         else:
             found.append([event])

@@ -65,7 +65,7 @@ def definitions(rules: FraudRules) -> tuple[str, ...]:
 def all_alerts(rules: FraudRules) -> str:
     """A query of every rule's alerts, with the columns `COLUMNS`; instants are TIMESTAMP_LTZ(3)."""
     columns = ", ".join(f"`{name}`" for name in COLUMNS)
-    selects = [f"SELECT {columns} FROM {rule.pattern}_alert" for rule in rules.all()]  # noqa: S608 (no outside text)
+    selects = [f"SELECT {columns} FROM {rule.pattern}_alert" for rule in rules.all()]
     return "\nUNION ALL\n".join(selects)
 
 

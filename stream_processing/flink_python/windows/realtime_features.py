@@ -15,8 +15,8 @@ from contracts.topics_names import CLICK, CUSTOMER_FEATURE, PRODUCT_FEATURE, TRA
 from shared_utils.cli import run_main
 from shared_utils.settings import Settings
 from stream_processing.flink_python import sql
-from stream_processing.flink_python.job import FlinkJob, Statements
 from stream_processing.flink_python.command import run_job
+from stream_processing.flink_python.job import FlinkJob, Statements
 
 _NAME: Final = "realtime_features"
 
@@ -36,10 +36,11 @@ SELECT event_id, event_time, traceparent, processing_time, product_id, {sql.minu
   action, CAST(0 AS BIGINT) AS spend_cents
 FROM click WHERE action IN ('view', 'add')
 UNION ALL
-SELECT event_id, event_time, traceparent, processing_time, line.product_id, {sql.minute("event_time")} AS bucket_start,
-  'purchase' AS action, line.sales_cents AS spend_cents
+SELECT event_id, event_time, traceparent, processing_time, line.product_id,
+  {sql.minute("event_time")} AS bucket_start, 'purchase' AS action, line.sales_cents AS spend_cents
 FROM purchase CROSS JOIN UNNEST(lines) AS line (
-  line_number, product_id, quantity, sales_cents, retail_discount_cents, coupon_discount_cents, coupon_match_discount_cents
+  line_number, product_id, quantity, sales_cents,
+  retail_discount_cents, coupon_discount_cents, coupon_match_discount_cents
 )
 """
 
@@ -55,6 +56,7 @@ def _so_far(entity: str) -> str:
     )
 
 
+_TOUCH: Final = "ROW<product_id BIGINT, event_time STRING, action STRING>"
 _CUSTOMER_FEATURES: Final = f"""
 INSERT INTO customer_feature_sink
 SELECT customer_id, bucket_start, version, {sql.instant("latest")}, event_id,
@@ -70,11 +72,11 @@ FROM (
     {_count("search")} AS searches,
     {_count("purchase")} AS purchases,
     SUM(spend_cents) OVER so_far AS spend_cents,
-    ARRAY_REMOVE(ARRAY_AGG(touch) OVER so_far, CAST(NULL AS ROW<product_id BIGINT, event_time STRING, action STRING>)) AS products
+    ARRAY_REMOVE(ARRAY_AGG(touch) OVER so_far, CAST(NULL AS {_TOUCH})) AS products
   FROM (
     SELECT *,
       CASE WHEN action IN ('view', 'add')
-        THEN CAST(ROW(product_id, {sql.instant("event_time")}, action) AS ROW<product_id BIGINT, event_time STRING, action STRING>)
+        THEN CAST(ROW(product_id, {sql.instant("event_time")}, action) AS {_TOUCH})
       END AS touch
     FROM customer_event
   )

@@ -1,4 +1,4 @@
-"""Visits: clicks of a customer with less than 30 minutes between neighbours, by event time, each sent once when it is over.
+"""Visits: clicks of a customer with less than 30 minutes between neighbours, each sent once when it is over.
 
 Reads: shop.click.v1 and the product categories (`stream_processing.flink_python.product_category`).
 Writes: features.session.v1, and shop.click.v1.late. Grain: a visit; a click that came too late for it.
@@ -20,8 +20,8 @@ from shared_utils.cli import run_main
 from shared_utils.settings import Settings
 from stream_processing.core.visits import VISIT_GAP
 from stream_processing.flink_python import product_category, sql
-from stream_processing.flink_python.job import FlinkJob, Statements
 from stream_processing.flink_python.command import run_job
+from stream_processing.flink_python.job import FlinkJob, Statements
 
 _NAME: Final = "session_aggregator"
 _WATERMARK_BEHIND_SECONDS: Final = 1

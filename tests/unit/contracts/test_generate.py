@@ -7,12 +7,20 @@ from pathlib import Path
 import pytest
 
 from contracts import generate
-from contracts.generated.flink_ddl import FLINK_DDL
+from contracts.generated.flink_ddl import FLINK_CONDITIONS, FLINK_DDL, FLINK_SINK_DDL
 from contracts.generated.models import MODELS
 from contracts.generated.spark_schemas import SPARK_COLUMNS, SPARK_DDL, SPARK_ELEMENT_DDL
 from contracts.generation.fields import read_field
 from contracts.registry import load_schema, load_topics
-from contracts.topics_names import CLICK, TRANSACTION, TYPED_TOPICS
+from contracts.topics_names import (
+    CLICK,
+    CUSTOMER_FEATURE,
+    FEATURE_TOPICS,
+    TRANSACTION,
+    TYPED_TOPICS,
+    is_dlq,
+    late_name,
+)
 from shared_utils.errors import ContractError
 
 
@@ -60,13 +68,38 @@ def _as_struct(element: str) -> str:
 
 def test_a_flink_table_is_filled_by_format() -> None:
     text = FLINK_DDL[CLICK].format(
-        bootstrap_servers="broker:9092", group_id="g", startup_mode="earliest-offset", watermark_delay_seconds=5
+        bootstrap_servers="broker:9092",
+        group_id="g",
+        startup_mode="earliest-offset",
+        watermark_column="arrival_time",
+        watermark_delay_seconds=5,
     )
     assert "'topic' = 'shop.click.v1'" in text
-    assert "INTERVAL '5' SECOND" in text
+    assert "AS `arrival_time` - 5 * INTERVAL '1' SECOND" in text
     assert "{" not in text
     assert "`product_id` BIGINT,\n" in text
-    assert "`customer_id` BIGINT NOT NULL,\n" in text
+    assert "NOT NULL" not in text  # a field of the wrong type is read as null
+
+
+def test_what_the_streams_produce_has_a_flink_sink() -> None:
+    produced = {t.name for t in load_topics().values() if any(p.startswith("stream_processing.") for p in t.producers)}
+    assert set(FLINK_SINK_DDL) == {name for name in produced if not is_dlq(name)} >= set(FEATURE_TOPICS)
+    text = FLINK_SINK_DDL[CUSTOMER_FEATURE].format(bootstrap_servers="broker:9092")
+    assert "`bucket_start` STRING NOT NULL,\n" in text
+    assert "`event_time` STRING,\n    `action` STRING>> NOT NULL,\n  `record_key` STRING NOT NULL,\n" in text
+    assert "`event_id` STRING NOT NULL" in FLINK_SINK_DDL[late_name(CLICK)]
+
+
+def test_a_flink_condition_holds_what_the_schema_says() -> None:
+    text = FLINK_CONDITIONS[CLICK]
+    assert "`customer_id` >= 1 AND `customer_id` <= 9223372036854775807" in text
+    assert "`action` IN ('search', 'impression', 'view', 'add', 'remove', 'checkout')" in text
+    assert "(`position` IS NULL OR (`position` >= 1 AND `position` <= 200))" in text
+    assert (
+        "(CASE WHEN `action` IN ('search', 'checkout') THEN `product_id` IS NULL ELSE `product_id` IS NOT NULL END)"
+        in text
+    )
+    assert "CARDINALITY(`lines`) BETWEEN 1 AND 500" in FLINK_CONDITIONS[TRANSACTION]
 
 
 @pytest.mark.parametrize("declared", [None, ["string", "integer"], "null"])

@@ -39,6 +39,13 @@ def test_a_dead_letter_topic_has_one_partition_and_a_source() -> None:
             assert load_topics()[each.name.removesuffix(".dlq")].dlq
 
 
+def test_a_late_topic_has_a_source_and_its_key() -> None:
+    for each in load_topics().values():
+        if topics_names.is_late(each.name):
+            source = load_topics()[each.name.removesuffix(".late")]
+            assert (each.schema, each.key, each.dlq) == (None, source.key, False)
+
+
 @pytest.mark.parametrize("each", EVENTS, ids=lambda each: each.name)
 def test_the_schemas_share_their_common_fields_and_bound_every_integer(each: Topic) -> None:
     schema, clicks = load_schema(str(each.schema)), load_schema("click_event.v1")
