@@ -25,7 +25,7 @@ help: ## show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(PLATFORM)/.done $(SPARK)/.done $(FLINK)/.done build/jars/kafka/.done build/jars/spark/.done build/jars/flink/.done ## everything that the other verbs need: environments from locks, engine jars
+setup: $(PLATFORM)/.done $(SPARK)/.done $(FLINK)/.done build/jars/kafka/.done build/jars/spark/.done build/jars/flink/.done build/jars/flink/classes/.done ## everything that the other verbs need: environments from locks, engine jars
 
 .PHONY: demo
 demo: setup ## a year of shopping becomes a served recommendation, with a verdict (KEEP=1 leaves it running)
@@ -134,3 +134,8 @@ build/jars/spark/.done: stream_processing/spark_streaming/pom.xml | $(BOOT)/.don
 
 build/jars/flink/.done: stream_processing/flink_python/pom.xml | $(BOOT)/.done
 	$(copy_jars)
+
+build/jars/flink/classes/.done: stream_processing/flink_python/java/LoopbackHttpServerProvider.java build/jars/flink/.done
+	@mkdir -p $(@D)
+	@javac --add-exports jdk.httpserver/sun.net.httpserver=ALL-UNNAMED -d $(@D) $<
+	@touch $@

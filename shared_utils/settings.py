@@ -81,6 +81,7 @@ class FlinkSettings(_Group):
     parallelism: int = Field(default=1, ge=1)
     checkpoint_interval_ms: int = Field(default=5_000, ge=100)
     buffer_timeout_ms: int = Field(default=1, ge=0)
+    state_backend: Literal["rocksdb", "hashmap"] = "rocksdb"
     session_lateness_seconds: int = Field(default=900, ge=0)
     fraud_lateness_seconds: int = Field(default=5, ge=0)
     fraud_rules_file: Path | None = None

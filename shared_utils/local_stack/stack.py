@@ -113,7 +113,11 @@ class LocalStack:
 
     def alive(self, name: str) -> bool:
         """Whether the process runs (a paused one does)."""
-        return self._process(name).pid is not None
+        return self.pid(name) is not None
+
+    def pid(self, name: str) -> int | None:
+        """The process's id, which is also its group's; None when it does not run."""
+        return self._process(name).pid
 
     def kill(self, name: str) -> None:
         """SIGKILL the process's group, as a crash would."""

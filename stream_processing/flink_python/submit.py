@@ -35,7 +35,7 @@ def configuration(job: FlinkJob, settings: Settings, restore: Path | None) -> di
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.num-retained": "2",
         "execution.checkpointing.incremental": "true",
-        "state.backend.type": "rocksdb",
+        "state.backend.type": flink.state_backend,
         "table.local-time-zone": "UTC",
         "table.exec.state.ttl": f"{flink.state_ttl_hours} h",
         # The inserts share what their sources have in common: read, checked and deduplicated once.
