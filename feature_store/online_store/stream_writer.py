@@ -10,11 +10,9 @@ idempotent; the lake's own position says where to go on.
 from __future__ import annotations
 
 import argparse
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -29,7 +27,7 @@ from feature_store.online_store.live_records import Judge, LiveUpdate, letter
 from feature_store.online_store.live_store import LiveStore, Mark
 from feature_store.online_store.rebuild_live import rebuild
 from feature_store.online_store.writer_metrics import ACCEPTED, DEAD_LETTERS, REDIS, REFUSED, WriterMetrics
-from shared_utils.cli import run_main
+from shared_utils.cli import run_main, stop_signal
 from shared_utils.errors import DependencyError
 from shared_utils.kafka_helpers import Producer
 from shared_utils.records import Received
@@ -188,18 +186,6 @@ class FeatureWriter:
             self._intake.commit(self._archive.take_settled())
             self._intake.close()
             self._letters.close()
-
-
-@contextmanager
-def stop_signal() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set."""
-    stopped = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

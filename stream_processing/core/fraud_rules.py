@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from itertools import combinations
@@ -55,7 +56,7 @@ class SubjectKind(StrEnum):
         return {"card": "card_token", "device": "device_id", "customer": "customer_id"}[self]
 
 
-class Rule(BaseModel):
+class Rule(BaseModel, ABC):
     """What every rule has. `sentence` is its alert in words; its fields are filled from the match."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -66,9 +67,9 @@ class Rule(BaseModel):
     within_seconds: Annotated[int, Field(ge=1, le=60 * 86_400)]
 
     @property
+    @abstractmethod
     def subject_kind(self) -> SubjectKind:
         """Whose events the rule looks at."""
-        raise NotImplementedError
 
 
 class CardTesting(Rule):

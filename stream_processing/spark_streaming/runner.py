@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +14,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from data_lake import tables
 from data_lake.catalog import SOURCE_KAFKA
+from shared_utils.cli import stop_signal
 from shared_utils.errors import CheckpointError
 from shared_utils.settings import Settings
 from stream_processing.core.checkpoints import Checkpoint, check_fits, remedy
@@ -91,7 +89,7 @@ def follow(spark: SparkSession, streams: Sequence[Stream], settings: Settings) -
         PlatformError: the stream that stopped on one.
     """
     lake_io.create_shared_tables(settings.lake.root)
-    with _stop_signal() as stopped:
+    with stop_signal() as stopped:
         queries = [(stream, _start(spark, stream, settings, once=False)) for stream in streams]
         while all(query.isActive for _, query in queries) and not stopped.wait(_POLL_SECONDS):
             pass
@@ -143,15 +141,3 @@ def _raise_first(ends: Iterable[Exception | None]) -> None:
     errors = [error for error in ends if error is not None]
     if errors:
         raise errors[0]
-
-
-@contextmanager
-def _stop_signal() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set."""
-    stopped = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
