@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final
-
 from contracts.generated.flink_ddl import FLINK_CONDITIONS, FLINK_DDL, FLINK_SINK_DDL, INSTANT_PATTERN
+from contracts.reasons import MAX_CLOCK_LEAD_SECONDS
 from contracts.registry import topic as topic_of
 from shared_utils.settings import Settings
-
-FUTURE_TOLERANCE: Final = timedelta(minutes=5)
-"""An event whose clock runs further ahead of its arrival is refused (FUTURE), here as in the streams into the lake."""
 
 
 def source_table(topic: str, job: str, settings: Settings, *, lateness_seconds: int) -> str:
@@ -30,18 +25,17 @@ def sink_table(topic: str, settings: Settings) -> str:
 
 
 def first_arrivals(view: str, topic: str, *, source: str | None = None) -> str:
-    """A view of a topic's accepted events, each id once: the first arrival wins.
+    """A view of a topic's accepted events (none from the future), each id once: the first arrival wins.
 
     Grain: one row per event_id. Reads `source`, by default the topic's table; adds `traceparent`, the header as text.
     """
-    seconds = int(FUTURE_TOLERANCE.total_seconds())
     return f"""
 CREATE TEMPORARY VIEW {view} AS
 SELECT *, CAST(headers['traceparent'] AS STRING) AS traceparent
 FROM (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY processing_time ASC) AS arrival_number
   FROM {source or table_name(topic)}
-  WHERE event_time <= arrival_time + {seconds} * INTERVAL '1' SECOND
+  WHERE event_time <= arrival_time + {MAX_CLOCK_LEAD_SECONDS} * INTERVAL '1' SECOND
     AND {FLINK_CONDITIONS[topic].strip()}
 )
 WHERE arrival_number = 1
