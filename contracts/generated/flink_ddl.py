@@ -58,6 +58,8 @@ CREATE TABLE recommendation_decision (
   `feature_set` STRING,
   `features_as_of` TIMESTAMP_LTZ(3),
   `feature_age_seconds` DOUBLE,
+  `live_as_of` TIMESTAMP_LTZ(3),
+  `live_event_id` STRING,
   `degraded` BOOLEAN,
   `degraded_reasons` ARRAY<STRING>,
   `latency_ms` DOUBLE,
@@ -351,6 +353,7 @@ FLINK_CONDITIONS: Final[Mapping[str, str]] = {
   AND `feature_set` IS NOT NULL
   AND CHAR_LENGTH(`feature_set`) BETWEEN 1 AND 128
   AND (`feature_age_seconds` IS NULL OR (`feature_age_seconds` >= 0))
+  AND (`live_event_id` IS NULL OR (CHAR_LENGTH(`live_event_id`) BETWEEN 36 AND 36 AND REGEXP(`live_event_id`, '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')))
   AND `degraded` IS NOT NULL
   AND `degraded_reasons` IS NOT NULL
   AND CARDINALITY(`degraded_reasons`) BETWEEN 0 AND 32

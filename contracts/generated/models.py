@@ -83,6 +83,18 @@ class RecommendationDecision(Contract):
     """Event time up to which the features know the world; null without features."""
     feature_age_seconds: Annotated[float, Field(ge=0)] | None
     """Age of the features when the list was served; null without features."""
+    live_as_of: Instant | None = None
+    """Instant at which the live windows were read; null or missing when no live feature took part."""
+    live_event_id: (
+        Annotated[
+            str,
+            Field(
+                min_length=36, max_length=36, pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+            ),
+        ]
+        | None
+    ) = None
+    """Newest event inside the live features: the link back to its click; null or missing as live_as_of."""
     degraded: bool
     """Whether a fallback took part in the answer."""
     degraded_reasons: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=32)]

@@ -21,8 +21,9 @@ SPARK_DDL: Final[Mapping[str, str]] = {
     "decisions.recommendation.v1": (
         "event_id STRING, event_time TIMESTAMP, request_id STRING, customer_id BIGINT, model_name STRING, "
         "model_version STRING, feature_set STRING, features_as_of TIMESTAMP, feature_age_seconds DOUBLE, "
-        "degraded BOOLEAN, degraded_reasons ARRAY<STRING>, latency_ms DOUBLE, feature_names ARRAY<STRING>, "
-        "items ARRAY<STRUCT<product_id: BIGINT, rank: BIGINT, score: DOUBLE, source: STRING, features: ARRAY<DOUBLE>>>"
+        "live_as_of TIMESTAMP, live_event_id STRING, degraded BOOLEAN, degraded_reasons ARRAY<STRING>, "
+        "latency_ms DOUBLE, feature_names ARRAY<STRING>, items ARRAY<STRUCT<product_id: BIGINT, rank: BIGINT, "
+        "score: DOUBLE, source: STRING, features: ARRAY<DOUBLE>>>"
     ),
     "features.customer.v1": (
         "customer_id BIGINT, bucket_start TIMESTAMP, version BIGINT, event_time TIMESTAMP, last_event_id STRING, "
@@ -93,6 +94,8 @@ SPARK_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "feature_set",
         "features_as_of",
         "feature_age_seconds",
+        "live_as_of",
+        "live_event_id",
         "degraded",
         "degraded_reasons",
         "latency_ms",

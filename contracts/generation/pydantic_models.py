@@ -35,6 +35,7 @@ _LIMITS: Final = {
     "pattern": "pattern",
 }
 _MAX_CHARS: Final = 120
+_OPTIONAL: Final = " | None = None"
 _SCALARS: Final = {"integer": "int", "number": "float", "string": "str", "boolean": "bool", "instant": "Instant"}
 
 
@@ -63,7 +64,7 @@ def _first_sentence(event: Field) -> str:
 
 def _annotation(field: Field) -> str:
     text = _type(field) + (" | None" if field.nullable or not field.required else "")
-    return text if field.required else f"{text} = None"
+    return text if field.required else text.removesuffix(" | None") + _OPTIONAL
 
 
 def _type(field: Field) -> str:
@@ -95,5 +96,12 @@ def _wrapped(line: str) -> str:
     if len(line) <= _MAX_CHARS:
         return line
     opening, _, rest = line.partition("Annotated[")
+    rest, optional, _ = rest.partition(_OPTIONAL)
     base, _, field = rest.removesuffix("]").rpartition(", Field(")  # the last: elements have limits of their own
-    return f"{opening}Annotated[\n        {base},\n        Field({field},\n    ]"
+    if not optional:
+        return f"{opening}Annotated[\n        {base},\n        Field({field},\n    ]"
+    limits = field.removesuffix(")")
+    return (
+        f"{opening}(\n        Annotated[\n            {base},\n            Field(\n                {limits}\n"
+        "            ),\n        ]\n        | None\n    ) = None"
+    )

@@ -17,6 +17,8 @@ FIELDS: Final = (
     ("feature_set", "string"),
     ("features_as_of", "timestamp"),
     ("feature_age_seconds", "double"),
+    ("live_as_of", "timestamp"),
+    ("live_event_id", "string"),
     ("degraded", "boolean"),
     ("degraded_reasons", "array<string>"),
     ("latency_ms", "double"),

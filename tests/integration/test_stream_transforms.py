@@ -215,6 +215,7 @@ def test_payment_inventory_and_decision_are_typed(spark: SparkSession) -> None:
     assert (paid["attempt"], paid["amount_cents"], paid["decline_reason"]) == (1, 350, None)
     assert (counted["on_hand"], counted["change"], counted["reason"]) == (12, -3, "sale")
     assert decided["features_as_of"] == datetime(2026, 11, 2, tzinfo=UTC)
+    assert (decided["live_as_of"], decided["live_event_id"]) == (datetime(2026, 11, 2, 12, tzinfo=UTC), event_id(2))
     assert decided["items"] == [
         {"product_id": BOUGHT, "rank": 1, "score": 0.5, "source": "repeat", "features": [1.0, 0.25]}
     ]
@@ -232,6 +233,8 @@ def decision() -> dict[str, Any]:
         "feature_set": "recommender_v1",
         "features_as_of": "2026-11-02T00:00:00.000Z",
         "feature_age_seconds": 43_200.0,
+        "live_as_of": "2026-11-02T12:00:00.000Z",
+        "live_event_id": event_id(2),
         "degraded": False,
         "degraded_reasons": [],
         "latency_ms": 3.5,
