@@ -86,15 +86,24 @@ class DecisionPublisher:
 
 
 def to_record(ranking: Ranking, at: datetime) -> Record:
-    """The event of one answer. Arrival and event time are `at`: a decision arrives when it is made."""
-    trace = uuid.uuid4().hex
+    """The event of one answer. Arrival and event time are `at`: a decision arrives when it is made.
+
+    A list that a click moved goes on with the click's trace.
+    """
     return Record(
         topic=RECOMMENDATION_DECISION,
         key=str(ranking.customer_id).encode(),
         value=orjson.dumps(to_event(ranking, at)),
         timestamp_ms=int(at.timestamp() * 1000),
-        headers={"schema_version": b"1", "traceparent": f"00-{trace}-{trace[:16]}-01".encode()},
+        headers={"schema_version": b"1", "traceparent": _traceparent(ranking).encode()},
     )
+
+
+def _traceparent(ranking: Ranking) -> str:
+    """W3C trace context: a span of the newest live event's trace, or the root of a trace of its own."""
+    clicked = None if ranking.live is None else ranking.live.last.traceparent
+    trace = clicked.split("-")[1] if clicked else uuid.uuid4().hex
+    return f"00-{trace}-{uuid.uuid4().hex[:16]}-01"
 
 
 def to_event(ranking: Ranking, at: datetime) -> dict[str, Any]:
@@ -109,6 +118,8 @@ def to_event(ranking: Ranking, at: datetime) -> dict[str, Any]:
         "feature_set": ranking.model.feature_set,
         "features_as_of": None if ranking.features_as_of is None else to_rfc3339(ranking.features_as_of),
         "feature_age_seconds": ranking.feature_age_seconds,
+        "live_as_of": None if ranking.live is None else to_rfc3339(ranking.live.as_of),
+        "live_event_id": None if ranking.live is None else ranking.live.last.event_id,
         "degraded": ranking.degraded,
         "degraded_reasons": [reason.value for reason in ranking.degraded_reasons],
         "latency_ms": ranking.latency_ms,

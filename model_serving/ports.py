@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from feature_store.online_store.reader import CustomerState, ProductTable
+from feature_store.online_store.reader import CustomerNow, ProductTable
 from ml_modeling.core.states import Float32Array, FloatArray
 from shared_utils.records import Record
 
@@ -23,8 +23,8 @@ class Scorer(Protocol):
 class StateReader(Protocol):
     """Customers of the online store. Real: `feature_store.online_store.reader.OnlineReader`."""
 
-    def read(self, customer_id: int) -> CustomerState | None:
-        """The customer's state, None when unknown. Raises DependencyError, DataError."""
+    def read_now(self, customer_id: int) -> CustomerNow:
+        """What is known of the customer, by night and by minute. Raises DependencyError, DataError."""
         ...
 
 

@@ -42,7 +42,7 @@ class ProductCategories:
     """The category code of each product, by ascending product id; code 0 says that the category is not known."""
 
     product_id: Int64Array
-    category_code: npt.NDArray[np.int32]
+    category_code: npt.NDArray[np.int32] | Int64Array
 
     def of(self, product_ids: Int64Array) -> npt.NDArray[np.int32]:
         """The code of each product, 0 for one that is not listed."""

@@ -40,7 +40,8 @@ class Manifest(BaseModel):
     """What a bundle says about itself.
 
     `golden_scores[i]` is the score of `golden_rows[i]` by the native model or by the scorer proven equal to it. Take
-    some 32 rows of the training matrix: serving also learns from them which features move the score.
+    some 32 rows of the training matrix: serving also learns from them which features move the score. `live_weights`
+    are the second stage's (`ml_modeling.core.live`), one a name; empty when the shelf does not react to clicks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +55,8 @@ class Manifest(BaseModel):
     data_versions: Mapping[str, int]
     golden_rows: tuple[tuple[float, ...], ...] = Field(min_length=1)
     golden_scores: tuple[float, ...] = Field(min_length=1)
+    live_feature_names: tuple[str, ...] = ()
+    live_weights: tuple[float, ...] = ()
     files: Mapping[str, str] = Field(default_factory=dict)
 
 
@@ -187,6 +190,24 @@ class ModelBundle:
         worst = float(np.abs(given - wanted).max())
         if worst > GOLDEN_TOLERANCE * max(1.0, float(np.abs(wanted).max())):
             raise DataError(f"The model's golden scores differ by {worst:.3g}.", REMEDY)
+
+    def check_live(self, live_feature_names: tuple[str, ...]) -> FloatArray | None:
+        """The second stage's weights, None when there is none.
+
+        Raises:
+            DataError: other live features than the server computes, or weights that are not one number each.
+        """
+        names, weights = self.manifest.live_feature_names, np.array(self.manifest.live_weights, dtype=np.float64)
+        if not names and not len(weights):
+            return None
+        if names != live_feature_names:
+            odd = sorted(set(names) ^ set(live_feature_names))[:4]
+            raise DataError(
+                f"The model's live features are not the platform's ({', '.join(odd) or 'other order'}).", REMEDY
+            )
+        if weights.shape != (len(names),) or not np.isfinite(weights).all():
+            raise DataError("The weights of the live features are not one number each.", REMEDY)
+        return weights
 
 
 def golden(rows: Float32Array, scores: FloatArray) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Candidate products for one customer: repeats, co-purchase neighbours, popularity of the customer's segment.
+"""Candidate products for one customer: repeats, co-purchase neighbours, the segment's best sellers, the session's own.
 
 Pure numpy, under half a millisecond a customer; ties always go to the smaller product index, which is the smaller id.
 """
@@ -19,6 +19,7 @@ class CandidateSource(IntFlag):
     REPEAT = 1
     COPURCHASE = 2
     POPULARITY = 4
+    SESSION = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class CandidateLimits:
 
 
 DEFAULT_LIMITS = CandidateLimits()
+NO_PRODUCTS: IntArray = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,9 @@ def generate_candidates(
     copurchase: CopurchaseTable,
     popularity: PopularityTable,
     limits: CandidateLimits = DEFAULT_LIMITS,
+    session: IntArray = NO_PRODUCTS,
 ) -> CandidateSet:
-    """Union of the three generators with every generator's score for every candidate."""
+    """Union of the three generators, and of what a `session` proposes, with every generator's score for each."""
     repeat = repeat_scores(as_of_day, pairs)
     joint = copurchase_scores(pairs, np.minimum(repeat, 3.0), copurchase, limits.copurchase_pairs)
     order = top_n(repeat, len(repeat))
@@ -135,10 +138,10 @@ def generate_candidates(
     listed = popular[: limits.popularity]
 
     by_product = np.argsort(popular)
-    product, inverse = np.unique(np.concatenate((again, beside, listed)), return_inverse=True)
+    product, inverse = np.unique(np.concatenate((again, beside, listed, session)), return_inverse=True)
     codes = np.repeat(
-        [int(CandidateSource.REPEAT), int(CandidateSource.COPURCHASE), int(CandidateSource.POPULARITY)],
-        [len(again), len(beside), len(listed)],
+        [int(source) for source in CandidateSource],
+        [len(again), len(beside), len(listed), len(session)],
     )
     source = np.bincount(inverse, weights=codes, minlength=len(product)).astype(np.int64)
     position = np.searchsorted(pairs.product_index, product)

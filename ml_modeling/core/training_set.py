@@ -10,6 +10,7 @@ import numpy as np
 
 from ml_modeling.core.candidates import (
     DEFAULT_LIMITS,
+    NO_PRODUCTS,
     CandidateLimits,
     CandidateSet,
     PopularityTable,
@@ -81,12 +82,15 @@ def query_rows(
     customer_index: int,
     as_of_day: int,
     limits: CandidateLimits = DEFAULT_LIMITS,
+    session: IntArray = NO_PRODUCTS,
 ) -> tuple[CandidateSet, Float32Array]:
-    """Candidates of one query and their features."""
+    """Candidates of one query (and what its session proposes), with their features."""
     pairs = source.pairs.at(customer_index, as_of_day)
     customer = source.customers.at(customer_index, as_of_day)
     snapshot = source.snapshot_at(as_of_day)
-    candidates = generate_candidates(as_of_day, pairs, customer, snapshot.copurchase, snapshot.popularity, limits)
+    candidates = generate_candidates(
+        as_of_day, pairs, customer, snapshot.copurchase, snapshot.popularity, limits, session
+    )
     return candidates, ranker_matrix(as_of_day, pairs, customer, products, candidates)
 
 

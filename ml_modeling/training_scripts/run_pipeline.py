@@ -1,6 +1,7 @@
-"""Train the recommender: training set, two rankers, peers on the same split, gate, registration.
+"""Train the recommender: training set, two rankers, peers on the same split, gate, second stage, registration.
 
-Reads: gold feature tables and silver.transaction_line, each pinned to a Delta version.
+Reads: gold feature tables and silver.transaction_line, each pinned to a Delta version; silver.click for the stage that
+reacts to what a shopper does now.
 Writes: an MLflow run, a registered version, and `--report` (JSON) with plots beside it.
 """
 
@@ -10,7 +11,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,17 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from ml_modeling.click_moments import Moment, read_moments
 from ml_modeling.core.bundle import BUNDLE_FILE, Manifest, ModelBundle, PopularityLists, golden
 from ml_modeling.core.features import FEATURE_NAMES
 from ml_modeling.core.gate import GateDecision, decide
+from ml_modeling.core.live import LIVE_FEATURE_NAMES
 from ml_modeling.core.ranker import ROUNDS, TrainedRanker, feature_gains, native_scores, train_ranker
 from ml_modeling.core.scorer import Scorer, to_onnx
 from ml_modeling.core.splits import Baskets, Queries, global_split, grid_queries
 from ml_modeling.core.training_set import RankerRows, training_rows
 from ml_modeling.evaluation.compare import RANKER, Comparison, compare
+from ml_modeling.evaluation.live_compare import LiveComparison, compare_live, weights_by_name
 from ml_modeling.evaluation.plots import importance_plot, methods_plot, svg_of
 from ml_modeling.registry.register_with_mlflow import Registered, TrainingRecord, register
 from ml_modeling.training_scripts.dataset import Dataset, load_dataset, weekly_days
@@ -42,6 +46,8 @@ MAX_GAP_DAYS = 13
 """A household that stays away longer asks another question than the one that is served: what it needs next."""
 GOLDEN_ROWS = 50
 MIN_QUERIES = 100
+MAX_MOMENTS = 2_000
+"""Moments of past visits that the second stage is fitted and judged on, half and half."""
 SEED = 7
 
 
@@ -54,19 +60,27 @@ class Training:
     rows: RankerRows
     comparison: Comparison
     gate: GateDecision
+    live: LiveComparison | None
     seconds: Mapping[str, float]
+
+    @property
+    def live_weights(self) -> tuple[float, ...]:
+        """Weights of the second stage; none unless it gains on moments that it was not fitted on."""
+        return tuple(self.live.weights.tolist()) if self.live is not None and self.live.gains else ()
 
 
 def train(
     dataset: Dataset,
     cutoff: date,
     *,
+    moments: Sequence[Moment] = (),
     alter_rows: Callable[[RankerRows], RankerRows] = lambda rows: rows,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Training:
     """Train on the weeks before `cutoff` and compare on each customer's first basket from `cutoff` on.
 
-    `alter_rows` lets the planted faults of `production_ops.prove` spoil the training rows.
+    `moments` of past visits fit the second stage; without them the shelf is the nightly one. `alter_rows` lets the
+    planted faults of `production_ops.prove` spoil the training rows.
 
     Raises:
         DataError: too few questions to train or to compare on.
@@ -91,9 +105,12 @@ def train(
     ranker = train_ranker(rows)
     clock.lap(f"trained: {ranker.kind.value} is the better one, validation NDCG@10 {ranker.validation_ndcg:.4f}")
     onnx = to_onnx(ranker.kind, ranker.content)
-    comparison = compare(dataset.source, before, test, Scorer(onnx).score)
+    score = Scorer(onnx).score
+    comparison = compare(dataset.source, before, test, score)
     clock.lap(f"compared with {len(comparison.reports) - 1} peers on {len(test):,} baskets")
-    return Training(ranker, onnx, rows, comparison, decide(comparison.ndcg, comparison.recall), seconds)
+    live = compare_live(dataset.source, dataset.gold.customer_ids, dataset.gold.product_ids, moments, score)
+    clock.lap(f"session: {_told(live)}")
+    return Training(ranker, onnx, rows, comparison, decide(comparison.ndcg, comparison.recall), live, seconds)
 
 
 def bundle_of(dataset: Dataset, training: Training, cutoff: date) -> ModelBundle:
@@ -114,6 +131,8 @@ def bundle_of(dataset: Dataset, training: Training, cutoff: date) -> ModelBundle
             scorer_format="onnx",
             trained_at=day_start(epoch_day(cutoff)),
             data_versions=dataset.versions,
+            live_feature_names=LIVE_FEATURE_NAMES if training.live_weights else (),
+            live_weights=training.live_weights,
             **golden(rows, scores),
         ),
         scorer=training.onnx,
@@ -140,6 +159,19 @@ def measurements_of(training: Training) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def live_measurements(live: LiveComparison) -> dict[str, Any]:
+    """The second stage's arms on the judged moments, its gain over the nightly list, and its weights."""
+    return {
+        "fitted": live.fitted,
+        "judged": live.judged,
+        "arms": {name: asdict(arm) for name, arm in live.arms.items()},
+        "ratio": {"basket_ndcg": asdict(live.ndcg), "next_product_hit": asdict(live.hit)},
+        "session_share": live.session_share,
+        "serves": live.gains,
+        "weights": weights_by_name(live.weights),
+    }
+
+
 def report_of(training: Training, cutoff: date, registered: Registered, sha256: str) -> dict[str, Any]:
     """The training as plain values for the verdict: methods, ratios with intervals, times, hashes."""
     return {
@@ -152,6 +184,7 @@ def report_of(training: Training, cutoff: date, registered: Registered, sha256: 
         "champion": registered.champion,
         "gate": {"passed": training.gate.passed, "reasons": list(training.gate.reasons)},
         **measurements_of(training),
+        "live": None if training.live is None else live_measurements(training.live),
         "seconds": dict(training.seconds),
     }
 
@@ -167,6 +200,12 @@ def record_of(training: Training, dataset: Dataset, cutoff: date, bundle: Path, 
             ("hit_rate_at_10", report.hit_rate),
         )
     }
+    if training.live is not None:
+        metrics |= {
+            "live_basket_ndcg_ratio": training.live.ndcg.ratio,
+            "live_basket_ndcg_ratio_low": training.live.ndcg.low,
+            "live_next_product_hit_ratio": training.live.hit.ratio,
+        }
     ratios = {
         f"ratio_{key}{suffix}": value
         for key, interval in (("ndcg", training.comparison.ndcg), ("recall", training.comparison.recall))
@@ -196,7 +235,7 @@ def run(settings: Settings, cutoff: date, report: Path | None, progress: Callabl
     """The whole pipeline: load, train, compare, gate, register, report."""
     dataset = load_dataset(settings)
     progress(f"loaded {len(dataset.silver.lines.day):,} lines, {len(dataset.gold.customer_ids):,} customers")
-    training = train(dataset, cutoff, progress=progress)
+    training = train(dataset, cutoff, moments=read_moments(settings.lake.root, MAX_MOMENTS), progress=progress)
     bundle = settings.run_dir.resolve() / "training" / BUNDLE_FILE
     sha256 = bundle_of(dataset, training, cutoff).write(bundle)
     registered = register(settings.mlflow, record_of(training, dataset, cutoff, bundle, sha256), training.gate)
@@ -221,6 +260,15 @@ class _Stopwatch:
         self._seconds[text.split(":")[0].split(" ")[0]] = now - self._last
         self._progress(f"{text} ({now - self._last:.1f} s)")
         self._last = now
+
+
+def _told(live: LiveComparison | None) -> str:
+    if live is None:
+        return "no past visits to learn from, the shelf will not react to clicks"
+    return (
+        f"basket NDCG@10 {live.ndcg.ratio:.3f}x the nightly list on {live.judged:,} moments"
+        f"{'' if live.gains else ', no gain: it will not serve'}"
+    )
 
 
 def _interval(measured: Any, peer: str) -> dict[str, Any]:

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from feature_store.core.live_windows import LastEvent
+
 
 class Source(StrEnum):
     """The generator that an item is attributed to: the most personal of those that proposed it."""
 
+    SESSION = "session"
     REPEAT = "repeat"
     COPURCHASE = "copurchase"
     POPULARITY = "popularity"
@@ -65,6 +68,18 @@ class ModelRef:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveUse:
+    """The live features that took part in a list: when their windows were read, and the newest event inside.
+
+    `age_seconds`: from that event to the reading; below zero where the shop's clock runs ahead of the reader's.
+    """
+
+    as_of: datetime
+    last: LastEvent
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ranking:
     """An answered question. Rank is the position in `items`, from 1. Units: milliseconds, seconds."""
 
@@ -75,6 +90,7 @@ class Ranking:
     feature_names: tuple[str, ...] = ()
     features_as_of: datetime | None = None
     feature_age_seconds: float | None = None
+    live: LiveUse | None = None
     cold_start: bool = False
     degraded_reasons: tuple[DegradedReason, ...] = ()
     latency_ms: float = 0.0

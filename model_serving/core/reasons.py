@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from ml_modeling.core.candidates import CandidateSource
+from ml_modeling.core.live import LIVE_FEATURE_NAMES
 from ml_modeling.core.states import Float32Array, FloatArray, IntArray
 from model_serving.core.ranking import FeatureEffect, Source
 from model_serving.ports import Scorer
@@ -12,19 +16,27 @@ from model_serving.ports import Scorer
 TOP_EFFECTS = 3
 TRIED_EFFECTS = 6
 _COPURCHASE_TEXT = "Often bought together with products you buy."
+_VIEWED_TEXT = "You just looked at this."
+_SESSION_TEXT = "Goes with what you look at now."
 _POPULAR_TEXT = "Popular with shoppers like you."
 COLD_START_TEXT = "Popular in the shop now."
 
 
-def source_of(flags: int) -> Source:
-    """The most personal generator among `flags`."""
+def source_of(flags: int, *, viewed: bool = False) -> Source:
+    """The most personal generator among `flags`: what was just `viewed`, bought before, goes with the session, ...."""
+    if viewed:
+        return Source.SESSION
     if flags & CandidateSource.REPEAT:
         return Source.REPEAT
+    if flags & CandidateSource.SESSION:
+        return Source.SESSION
     return Source.COPURCHASE if flags & CandidateSource.COPURCHASE else Source.POPULARITY
 
 
-def text_of(source: Source, orders_count: float, recency_days: float) -> str:
+def text_of(source: Source, orders_count: float, recency_days: float, *, viewed: bool = False) -> str:
     """One sentence for the shopper."""
+    if source is Source.SESSION:
+        return _VIEWED_TEXT if viewed else _SESSION_TEXT
     if source is Source.COPURCHASE:
         return _COPURCHASE_TEXT
     if source is Source.POPULARITY:
@@ -79,3 +91,26 @@ def top_effects(
         )
         for i in range(len(rows))
     ]
+
+
+def with_live_effects(
+    effects: Sequence[tuple[FeatureEffect, ...]], ranker_weight: float, live: FloatArray, values: FloatArray
+) -> list[tuple[FeatureEffect, ...]]:
+    """The three strongest effects of both stages, in units of the second stage's score.
+
+    Args:
+        effects: those of the first stage, in its own units.
+        ranker_weight: what one unit of the first stage is worth in the second.
+        live: effects of the second stage's features; the first one is the first stage as a whole and is left out.
+        values: the second stage's inputs. Shape of both: `(shown items, live features)`.
+    """
+    merged = []
+    for first, moved, given in zip(effects, live.tolist(), values.tolist(), strict=True):
+        both = [replace(effect, effect=effect.effect * ranker_weight) for effect in first]
+        both += [
+            FeatureEffect(name, value, effect)
+            for name, value, effect in zip(LIVE_FEATURE_NAMES[1:], given[1:], moved[1:], strict=True)
+            if effect != 0.0
+        ]
+        merged.append(tuple(sorted(both, key=lambda effect: -abs(effect.effect))[:TOP_EFFECTS]))
+    return merged

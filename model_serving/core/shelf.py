@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from feature_store.core.live_windows import ProductCategories
 from feature_store.core.product_table import ProductTable as OnlineTable
 from ml_modeling.core.bundle import PopularityLists
 from ml_modeling.core.candidates import PopularityTable
@@ -23,7 +24,10 @@ NOTHING_HIDDEN = StockView()
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A verified model. `slope`: see `reasons.sensitivity`. `labels`: product id to (name, category)."""
+    """A verified model. `slope`: see `reasons.sensitivity`. `labels`: product id to (name, category).
+
+    `live_weights`: of the second stage, None when the model has none and the shelf does not react to clicks.
+    """
 
     ref: ModelRef
     checksum: str
@@ -32,6 +36,7 @@ class Model:
     slope: FloatArray
     popularity: PopularityLists
     labels: Mapping[int, tuple[str, str]]
+    live_weights: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,11 @@ class Products:
     popularity: PopularityTable
     in_stock: BoolArray
     banned: BoolArray
+
+    @property
+    def categories(self) -> ProductCategories:
+        """The category of each product, as the live features count them."""
+        return ProductCategories(self.table.product_id, self.table.category_code)
 
 
 @dataclass(frozen=True, slots=True)

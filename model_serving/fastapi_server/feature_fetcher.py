@@ -16,7 +16,7 @@ from typing import cast
 from redis import Redis, RedisError
 
 from feature_store.online_store.keys import OUT_OF_STOCK_KEY
-from feature_store.online_store.reader import CustomerState
+from feature_store.online_store.reader import CustomerNow
 from ml_modeling.core.bundle import PopularityLists
 from model_serving.core.breaker import CircuitBreaker
 from model_serving.core.ranking import DegradedReason
@@ -43,8 +43,8 @@ class FeatureFetcher:
         self._reader = reader
         self._breaker = breaker
 
-    def fetch(self, customer_id: int) -> CustomerState | None:
-        """The customer's state, None when unknown.
+    def fetch(self, customer_id: int) -> CustomerNow:
+        """What is known of the customer: the nightly state (None: nobody knows it) and the live minutes.
 
         Raises:
             FeaturesUnavailableError: the store does not answer in time, is not asked, or holds a damaged record.
@@ -52,7 +52,7 @@ class FeatureFetcher:
         if not self._breaker.allows():
             raise FeaturesUnavailableError(DegradedReason.ONLINE_STORE_BREAKER_OPEN)
         try:
-            state = self._reader.read(customer_id)
+            found = self._reader.read_now(customer_id)
         except DependencyError as exc:
             self._breaker.failed()
             raise FeaturesUnavailableError(DegradedReason.ONLINE_STORE_UNREACHABLE) from exc
@@ -61,7 +61,7 @@ class FeatureFetcher:
             self._breaker.succeeded()
             raise FeaturesUnavailableError(DegradedReason.ONLINE_STORE_DAMAGED) from exc
         self._breaker.succeeded()
-        return state
+        return found
 
 
 class RedisShopReader:

@@ -18,6 +18,7 @@ import structlog
 
 from ml_modeling.core.bundle import CHECKSUM_TAG, ModelBundle
 from ml_modeling.core.features import FEATURE_NAMES
+from ml_modeling.core.live import LIVE_FEATURE_NAMES
 from model_serving.core.ranking import ModelRef
 from model_serving.core.reasons import sensitivity
 from model_serving.core.shelf import LiveShelf, Model
@@ -139,7 +140,10 @@ def load_model(bundle: ModelBundle, version: str, checksum: str, load_scorer: Sc
     _check_speed(scorer, rows)
     slope = sensitivity(scorer, rows)
     ref = ModelRef(bundle.manifest.name, version, bundle.manifest.feature_set)
-    return Model(ref, checksum, bundle.manifest.feature_names, scorer, slope, bundle.popularity, bundle.labels)
+    live_weights = bundle.check_live(LIVE_FEATURE_NAMES)
+    return Model(
+        ref, checksum, bundle.manifest.feature_names, scorer, slope, bundle.popularity, bundle.labels, live_weights
+    )
 
 
 def _check_speed(scorer: Scorer, rows: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> None:

@@ -73,6 +73,8 @@ class RecommendationsPublic(_Public):
     model: ModelPublic
     features_as_of: datetime | None
     feature_age_seconds: float | None
+    live_event_id: str | None = Field(description="Newest event that moved the list; null when no live feature did.")
+    live_age_seconds: float | None = Field(description="From that event to the answer.")
     cold_start: bool = Field(description="Nothing is known about this customer: best sellers.")
     degraded: bool
     degraded_reasons: list[str]
@@ -114,7 +116,7 @@ class ProblemPublic(BaseModel):
 
 def render(ranking: Ranking) -> bytes:
     """`RecommendationsPublic` of a ranking as JSON."""
-    as_of = ranking.features_as_of
+    as_of, live = ranking.features_as_of, ranking.live
     return orjson.dumps(
         {
             "request_id": ranking.request_id,
@@ -123,6 +125,8 @@ def render(ranking: Ranking) -> bytes:
             "model": {"name": ranking.model.name, "version": ranking.model.version},
             "features_as_of": None if as_of is None else to_rfc3339(as_of),
             "feature_age_seconds": ranking.feature_age_seconds,
+            "live_event_id": None if live is None else live.last.event_id,
+            "live_age_seconds": None if live is None else live.age_seconds,
             "cold_start": ranking.cold_start,
             "degraded": ranking.degraded,
             "degraded_reasons": ranking.degraded_reasons,

@@ -50,14 +50,15 @@ class World:
 
     @property
     def copurchase_days(self) -> list[date]:
-        """The Mondays with a co-purchase snapshot: the training's, the cutoff, and the one that serves."""
+        """The Mondays with a co-purchase snapshot: the training's, the live weeks' first, and the one that serves."""
         serving = self.as_of - timedelta(days=self.as_of.weekday())
-        return [self.training_cutoff - timedelta(weeks=n) for n in range(TRAINING_WEEKS, -1, -1)] + [serving]
+        training = [self.training_cutoff - timedelta(weeks=n) for n in range(TRAINING_WEEKS, -1, -1)]
+        return [*training, self.cutoff, serving]
 
     @property
     def training_days(self) -> list[int]:
         """The epoch days, up to the cutoff, as of which a training reads gold."""
-        return [epoch_day(day) for day in self.copurchase_days[:-1]]
+        return [epoch_day(day) for day in self.copurchase_days[:-2]]
 
     @property
     def now(self) -> datetime:

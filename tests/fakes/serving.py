@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from feature_store.core.live_windows import CustomerMinutes
 from feature_store.core.packing import Stamp
 from feature_store.core.product_table import ProductTable, pack_product_table, product_columns, unpack_product_table
 from feature_store.core.stamps import us_of
-from feature_store.online_store.reader import CustomerState
+from feature_store.online_store.reader import CustomerNow, CustomerState
 from ml_modeling.core.bundle import CHECKSUM_TAG, Manifest, ModelBundle, PopularityLists, golden
 from ml_modeling.core.features import FEATURE_NAMES
 from ml_modeling.core.states import Float32Array, FloatArray
@@ -150,6 +151,7 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.states = {customer: customer_state(customer) for customer in KNOWN_CUSTOMERS}
+        self.minutes: dict[int, CustomerMinutes] = {}
         self.table: ProductTable | None = unpack_product_table(product_blob())
         self.stock = StockView()
         self.popularity: bytes | None = None
@@ -157,10 +159,10 @@ class FakeStore:
         self.gate: threading.Event | None = None
         self.reads = 0
 
-    def read(self, customer_id: int) -> CustomerState | None:
+    def read_now(self, customer_id: int) -> CustomerNow:
         self.reads += 1
         self._answer()
-        return self.states.get(customer_id)
+        return CustomerNow(self.states.get(customer_id), self.minutes.get(customer_id), None)
 
     def product_table_version(self) -> str | None:
         self._answer()

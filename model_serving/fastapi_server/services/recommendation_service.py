@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from feature_store.core.live_windows import LiveFeatures
 from feature_store.online_store.reader import CustomerState
 from model_serving.core.lru import LruMap
-from model_serving.core.ranking import DegradedReason, ModelRef, RankedItem, Ranking, Source
+from model_serving.core.ranking import DegradedReason, LiveUse, ModelRef, RankedItem, Ranking, Source
 from model_serving.core.reasons import COLD_START_TEXT
 from model_serving.core.shelf import LiveShelf, Products, Shelf
 from model_serving.fastapi_server.feature_fetcher import FeatureFetcher, FeaturesUnavailableError
@@ -66,13 +67,14 @@ class RecommendationService:
         shelf = self._shelf()
         try:
             started = time.perf_counter()
-            state = self._features.fetch(customer_id)
+            found = self._features.fetch(customer_id)
             self._metrics.time_stage("read", time.perf_counter() - started)
-            if state is None:
+            if found.state is None:
                 return self._cold_start(shelf, customer_id, limit, request_id)
             if shelf.products is None:
                 raise FeaturesUnavailableError(DegradedReason.PRODUCTS_NOT_LOADED)
-            return self._personal(shelf, shelf.products, state, limit, request_id)
+            live = found.live_features(self._clock(), shelf.products.categories)
+            return self._personal(shelf, shelf.products, found.state, live, limit, request_id)
         except FeaturesUnavailableError as exc:
             return self.fallback(customer_id, limit, request_id, exc.reason)
         except PlatformError as exc:
@@ -105,8 +107,16 @@ class RecommendationService:
             degraded_reasons=(reason, DegradedReason.LAST_LIST),
         )
 
-    def _personal(self, shelf: Shelf, products: Products, state: CustomerState, limit: int, request_id: str) -> Ranking:
-        prediction = predict(shelf.model, products, state, limit, self._metrics.time_stage)
+    def _personal(
+        self,
+        shelf: Shelf,
+        products: Products,
+        state: CustomerState,
+        live: LiveFeatures | None,
+        limit: int,
+        request_id: str,
+    ) -> Ranking:
+        prediction = predict(shelf.model, products, state, live, limit, self._metrics.time_stage)
         age = self._age_seconds(state.features_as_of)
         self._metrics.feature_age_seconds.set(age)
         reasons = []
@@ -119,9 +129,12 @@ class RecommendationService:
             state.customer_id,
             shelf.model.ref,
             prediction.items,
-            shelf.model.feature_names,
+            prediction.feature_names,
             state.features_as_of,
             age,
+            live=LiveUse(live.as_of, live.last, live.age_seconds)
+            if live is not None and prediction.live_used
+            else None,
             degraded_reasons=tuple(reasons),
         )
         if not reasons:
