@@ -22,6 +22,8 @@ from ml_modeling.core.training_set import PointInTime, query_rows
 from shared_utils.errors import DataError
 
 K: Final = 10
+MIN_JUDGED: Final = 200
+"""Moments with an answer of each kind below which an interval says nothing: no stage is fitted then."""
 NIGHTLY, CART_RULE, LIVE = "nightly list", "without the cart", "with the session"
 Score = Callable[[Float32Array], FloatArray]
 
@@ -82,7 +84,9 @@ def compare_live(
     middle = (min(days) + max(days) + 1) / 2
     fit, judge = ([a for a in asked if (a.moment.day < middle) is early] for early in (True, False))
     rows = fit_rows(fit)
-    if rows is None or not judge:
+    bought = sum(len(each.moment.next_basket) > 0 for each in judge)
+    fresh = sum(each.moment.next_product is not None for each in judge)
+    if rows is None or min(bought, fresh) < MIN_JUDGED:
         return None
     return judged_with(fit_live_weights(rows), judge, fitted=len(rows.group_size))
 

@@ -91,7 +91,7 @@ def predict(
     ranked = time.perf_counter()
     effects = top_effects(model.scorer, model.feature_names, model.slope, matrix, first, shown)
     if second is not None:
-        effects = with_live_effects(effects, second.weights[0], second.effects(shown), second.matrix[shown])
+        effects = with_live_effects(effects, float(second.weights[0]), second.effects(shown), second.matrix[shown])
     items = tuple(
         _item(model, products, int(candidates.product_index[row]), float(scores[row]), reason, values, effect)
         for row, reason, values, effect in zip(
