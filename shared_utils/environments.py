@@ -18,6 +18,11 @@ def spark_python() -> Path:
     return _python("spark")
 
 
+def flink_python() -> Path:
+    """The interpreter of the Apache Flink environment. Raises DependencyError when it is not installed."""
+    return _python("flink")
+
+
 def _python(environment: str) -> Path:
     path = REPO_ROOT / ".venvs" / environment / "bin" / "python"
     if not path.exists():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from production_ops.demo.steps import Timeline
 from production_ops.demo.traffic import Answer
+from production_ops.proofs.live_shelf import Reaction
 from production_ops.proofs.result import ProofResult
 from shared_utils.local_stack import LocalStack
 
@@ -28,6 +29,7 @@ class Outcome:
     timelines: list[Timeline] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     floor: Sequence[float] = ()
+    reactions: Sequence[Reaction] = ()
     servers: list[Server] = field(default_factory=list)
 
     def note_servers(self, stack: LocalStack) -> None:

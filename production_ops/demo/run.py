@@ -11,7 +11,8 @@ from rich.console import Console
 
 from ml_modeling.registry.register_with_mlflow import CHALLENGER
 from model_serving.tokens import Scope, mint
-from production_ops.demo import evidence, page
+from production_ops.demo import evidence, live, page
+from production_ops.demo.evidence import Offline
 from production_ops.demo.memory import MemoryWatch
 from production_ops.demo.outcome import Outcome
 from production_ops.demo.slice import EngineSlice
@@ -19,7 +20,7 @@ from production_ops.demo.steps import Step, run_steps
 from production_ops.demo.traffic import ask_for, floor_ms
 from production_ops.demo.verdict import print_verdict
 from production_ops.demo.world import World, gold_steps, history_steps, model_steps, stream_step, twin_step
-from production_ops.proofs import lake, recommender
+from production_ops.proofs import lake, live_shelf, recommender
 from production_ops.proofs.result import ProofResult
 from shared_utils.local_stack import LocalStack
 from shared_utils.settings import Settings, override_settings
@@ -48,6 +49,10 @@ class Stages:
         """Run steps; Sail starts afresh, because it keeps the memory of all that it has done."""
         self._console.print(f"[bold]{title}[/]")
         self._stack.restart("sail")
+        self.run_steps(steps)
+
+    def run_steps(self, steps: Sequence[Step]) -> None:
+        """Run steps on the servers as they are."""
         timeline = run_steps(
             steps, logs=self._world.run_dir / "logs", environment=self._stack.job_env(), console=self._console
         )
@@ -88,8 +93,13 @@ def build_world(world: World, stack: LocalStack, console: Console, outcome: Outc
     return settings
 
 
-def serve_world(world: World, stack: LocalStack, settings: Settings, console: Console, outcome: Outcome) -> str:
-    """Start the API, ask for every shelf of the sample, and prove the answers; gives the token that was used."""
+def serve_world(
+    world: World, stack: LocalStack, settings: Settings, console: Console, outcome: Outcome
+) -> tuple[str, Offline]:
+    """Start the API, ask for every shelf of the sample, and prove the answers.
+
+    Gives the token that was used and the offline view that judged.
+    """
     console.print("[bold]Live answers[/]")
     if not evidence.training_report(world)["champion"]:
         console.print("  the gate refused the model: there is no @champion, the API shows @challenger", style="yellow")
@@ -106,7 +116,29 @@ def serve_world(world: World, stack: LocalStack, settings: Settings, console: Co
     decisions = evidence.wait_for_decisions(settings, len(outcome.answers), WAIT_FOR_DECISIONS_SECONDS)
     offline = evidence.load_offline(world)
     outcome.results += evidence.prove_served(world, offline, outcome.answers, decisions, outcome.floor)
-    return token
+    return token, offline
+
+
+def live_world(
+    world: World,
+    stack: LocalStack,
+    settings: Settings,
+    console: Console,
+    outcome: Outcome,
+    token: str,
+    offline: Offline,
+) -> None:
+    """The live weeks through Flink into the live store, then shoppers click: shelves, features, alerts proven."""
+    console.print("[bold]The live path[/]")
+    start_servers(stack, console, live.LIVE_SERVERS)
+    settings = override_settings(stack.settings_env())
+    stages = Stages(world, stack, console, outcome)
+    stages.run_steps(live.live_steps(settings))
+    base_url = f"http://{stack.address('serving')}"
+    outcome.reactions = live.let_shoppers_click(world, settings, offline, outcome.answers, base_url, token)
+    stages.prove(lambda: live_shelf.shelf_reacts(outcome.reactions))
+    stages.prove(lambda: live.prove_live_parity(world, settings, offline, outcome.reactions))
+    stages.prove(lambda: live.prove_fraud(world, settings))
 
 
 def run(world: World, *, keep: bool, console: Console) -> list[ProofResult]:
@@ -117,13 +149,14 @@ def run(world: World, *, keep: bool, console: Console) -> list[ProofResult]:
     """
     started = time.monotonic()
     shutil.rmtree(world.run_dir, ignore_errors=True)
-    stack, outcome, kept = LocalStack(world.run_dir, SERVERS), Outcome(), False
+    stack, outcome, kept = LocalStack(world.run_dir, (*SERVERS, *live.LIVE_SERVERS)), Outcome(), False
     stack.set_environment(world.environment())
     try:
         with MemoryWatch() as memory:
             start_servers(stack, console, DATA_SERVERS)
             settings = build_world(world, stack, console, outcome)
-            token = serve_world(world, stack, settings, console, outcome)
+            token, offline = serve_world(world, stack, settings, console, outcome)
+            live_world(world, stack, settings, console, outcome, token, offline)
         outcome.note_servers(stack)
         seconds = time.monotonic() - started
         path = page.write(world, outcome, memory.peak, seconds)

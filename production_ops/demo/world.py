@@ -12,7 +12,7 @@ from data_sources.calendar import Calendar
 from feature_store.snapshots import take_snapshots
 from ml_modeling.training_scripts.run_pipeline import TRAINING_WEEKS
 from production_ops.demo.steps import Step
-from shared_utils.environments import platform_python, spark_python
+from shared_utils.environments import flink_python, platform_python, spark_python
 from shared_utils.time_utils import day_start, epoch_day
 
 _JOBS = "batch_processing.spark_jobs"
@@ -155,6 +155,18 @@ def store_step(as_of: date, after: tuple[str, ...] = ()) -> Step:
     return _step("features into Redis", "feature_store.materialize", "--as-of", str(as_of), after=after)
 
 
+def flink_steps() -> list[Step]:
+    """The live jobs on the Flink cluster, one after the other: compiling a job keeps both cores busy."""
+    categories = "product categories written"
+    features, visits, fraud = "live features in Flink", "visits in Flink", "fraud patterns in Flink"
+    return [
+        _step(categories, "stream_processing.flink_python.product_category"),
+        _flink_step(features, "realtime_features"),
+        _flink_step(visits, "session_aggregator", after=(categories, features)),
+        _flink_step(fraud, "fraud_pattern_detector", after=(visits,)),
+    ]
+
+
 def twin_step(world: World) -> Step:
     """The live days once more from bronze, by the batch road, late rows set aside as the stream does."""
     days = ("--start", str(world.cutoff), "--end", str(world.as_of))
@@ -175,6 +187,10 @@ def history_of(world: World) -> tuple[str, ...]:
 
 def _step(name: str, module: str, *arguments: str | Path, after: tuple[str, ...] = ()) -> Step:
     return Step(name, (str(platform_python()), "-m", module, *map(str, arguments)), after)
+
+
+def _flink_step(name: str, job: str, after: tuple[str, ...] = ()) -> Step:
+    return Step(name, (str(flink_python()), "-m", "stream_processing.flink_python.run", job), after)
 
 
 def _spark_step(name: str, module: str, *arguments: str | Path, after: tuple[str, ...] = ()) -> Step:

@@ -27,7 +27,7 @@ from shared_utils.settings import load_settings
 from stream_processing.core.fraud_rules import RULES_FILE, load_rules
 
 _WIDTH = 140
-_TRUTH = Path("truth") / "fraud.parquet"
+TRUTH = Path("truth") / "fraud.parquet"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,9 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="what data_sources.replay wrote")
     arguments = parser.parse_args(argv)
     settings = load_settings()
-    if not (arguments.data / _TRUTH).exists():
-        raise DataError(f"There is no {_TRUTH} in {arguments.data}.", "Run `python -m data_sources.replay --out DIR`.")
-    truth = pq.read_table(arguments.data / _TRUTH).to_pylist()
+    if not (arguments.data / TRUTH).exists():
+        raise DataError(f"There is no {TRUTH} in {arguments.data}.", "Run `python -m data_sources.replay --out DIR`.")
+    truth = pq.read_table(arguments.data / TRUTH).to_pylist()
     alerts, payments, purchases = (list(read_all(name, settings.kafka)) for name in (FRAUD_ALERT, PAYMENT, TRANSACTION))
     rules = load_rules(settings.flink.fraud_rules_file or RULES_FILE)
     result, scores = judge(truth, alerts, payments, purchases, rules, settings.flink.fraud_lateness_seconds)

@@ -81,7 +81,7 @@ def run(world: World, console: Console) -> bool:
     try:
         start_servers(stack, console, DATA_SERVERS)
         settings = build_world(world, stack, console, outcome)
-        token = serve_world(world, stack, settings, console, outcome)
+        token, _ = serve_world(world, stack, settings, console, outcome)
         ground = Ground(world, stack, settings, token)
         proofs = healthy(outcome, ground)
         table, sound = _table(), all(result.passed for result in proofs.values())

@@ -1,0 +1,100 @@
+"""The live path of a run: Flink over the live weeks, the feature writer, shoppers who click, and the proofs of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pyarrow.parquet as pq
+
+from contracts.topics_names import CLICK, FEATURE_TOPICS, FRAUD_ALERT, PAYMENT, TRANSACTION
+from feature_store.online_store.feature_intake import GROUP
+from ml_modeling.core.bundle import BUNDLE_FILE, ModelBundle
+from production_ops.demo.evidence import Offline
+from production_ops.demo.shoppers import plan, watch
+from production_ops.demo.steps import Step
+from production_ops.demo.traffic import Answer
+from production_ops.demo.world import World, flink_steps
+from production_ops.proofs import kafka_topics, live_shelf
+from production_ops.proofs.fraud import judge
+from production_ops.proofs.fraud_report import TRUTH
+from production_ops.proofs.live_shelf import Reaction
+from production_ops.proofs.result import ProofResult
+from shared_utils.errors import DependencyError
+from shared_utils.kafka_helpers import read_all
+from shared_utils.settings import Settings
+from stream_processing.core.fraud_rules import RULES_FILE, load_rules
+
+LIVE_SERVERS: Final = ("flink_jobmanager", "flink_taskmanager", "feature_writer")
+SHOPPERS: Final = 40
+_PATIENCE_SECONDS: Final = 300.0
+_POLL_SECONDS: Final = 0.25
+_READ_BY: Final = {
+    "flink-session_aggregator": (CLICK,),
+    "flink-realtime_features": (CLICK, TRANSACTION),
+    "flink-fraud_pattern_detector": (PAYMENT, TRANSACTION),
+}
+"""What each Flink job reads, by its consumer group."""
+
+
+def live_steps(settings: Settings) -> list[Step]:
+    """The jobs submitted, then the live weeks through them and through the writer."""
+    jobs = flink_steps()
+    return [*jobs, Step("live weeks through Flink", lambda: wait_read(settings), tuple(job.name for job in jobs))]
+
+
+def wait_read(settings: Settings) -> None:
+    """Until the jobs have read their topics and the writer all that they sent, positions committed.
+
+    Raises:
+        DependencyError: one of them is not through in time.
+    """
+    for group, topics in _READ_BY.items():
+        _wait_group(settings, group, topics)
+    _wait_group(settings, GROUP, FEATURE_TOPICS)
+
+
+def _wait_group(settings: Settings, group: str, topics: Sequence[str]) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while unread := kafka_topics.unread(group, topics, settings.kafka):
+        if time.monotonic() > deadline:
+            raise DependencyError(f"{group} has {unread:,} records left unread.", "Read its log in the run's folder.")
+        time.sleep(_POLL_SECONDS)
+
+
+def prove_fraud(world: World, settings: Settings) -> ProofResult:
+    """Every planted fraud found, and the alerts those of brute force."""
+    truth = pq.read_table(world.run_dir / TRUTH).to_pylist()
+    alerts, payments, purchases = (list(read_all(name, settings.kafka)) for name in (FRAUD_ALERT, PAYMENT, TRANSACTION))
+    rules = load_rules(settings.flink.fraud_rules_file or RULES_FILE)
+    result, _ = judge(truth, alerts, payments, purchases, rules, settings.flink.fraud_lateness_seconds)
+    return result
+
+
+def let_shoppers_click(
+    world: World, settings: Settings, offline: Offline, answers: Sequence[Answer], base_url: str, token: str
+) -> list[Reaction]:
+    """Some of the answered customers click, and ask again."""
+    bundle = ModelBundle.read(world.run_dir / "training" / BUNDLE_FILE)
+    whole = {a.customer_id: a.body for a in answers if a.status == 200 and not a.body["degraded"]}
+    shoppers = [shopper for shopper, _ in zip(plan(bundle, whole, offline.hidden), range(SHOPPERS), strict=False)]
+    return watch(base_url, token, settings.kafka, shoppers, whole, world.now)
+
+
+def prove_live_parity(world: World, settings: Settings, offline: Offline, reactions: Sequence[Reaction]) -> ProofResult:
+    """The answers that named the clicks, recomputed once the archive has all of them."""
+    _wait_group(settings, GROUP, FEATURE_TOPICS)
+    wanted = {reaction.after["request_id"] for reaction in reactions if reaction.wait_ms is not None}
+    decisions = _decisions(settings, wanted)
+    return live_shelf.live_parity(decisions, offline.reference, world.lake, offline.scorer.score, datetime.now(UTC))
+
+
+def _decisions(settings: Settings, request_ids: set[str]) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + 20.0
+    while True:
+        found = [d for d in kafka_topics.served_decisions(settings.kafka) if d["request_id"] in request_ids]
+        if len(found) >= len(request_ids) or time.monotonic() > deadline:
+            return found
+        time.sleep(_POLL_SECONDS)
