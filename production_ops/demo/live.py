@@ -1,4 +1,8 @@
-"""The live path of a run: Flink over the live weeks, the feature writer, shoppers who click, and the proofs of it."""
+"""The live path of a run: Flink over the live weeks, the feature writer, shoppers who click, and the proofs of it.
+
+Flink reads beside the training. The writer starts once the nightly shelves were asked for and proven: the live store
+is empty until then, so that a nightly list is a nightly list.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +28,12 @@ from production_ops.proofs.live_shelf import Reaction
 from production_ops.proofs.result import ProofResult
 from shared_utils.errors import DependencyError
 from shared_utils.kafka_helpers import read_all
-from shared_utils.settings import Settings
+from shared_utils.local_stack import LocalStack
+from shared_utils.settings import Settings, override_settings
 from stream_processing.core.fraud_rules import RULES_FILE, load_rules
 
-LIVE_SERVERS: Final = ("flink_jobmanager", "flink_taskmanager", "feature_writer")
+FLINK: Final = ("flink_jobmanager", "flink_taskmanager")
+WRITER: Final = "feature_writer"
 SHOPPERS: Final = 40
 _PATIENCE_SECONDS: Final = 300.0
 _POLL_SECONDS: Final = 0.25
@@ -39,21 +45,30 @@ _READ_BY: Final = {
 """What each Flink job reads, by its consumer group."""
 
 
-def live_steps(settings: Settings) -> list[Step]:
-    """The jobs submitted, then the live weeks through them and through the writer."""
-    jobs = flink_steps()
-    return [*jobs, Step("live weeks through Flink", lambda: wait_read(settings), tuple(job.name for job in jobs))]
+def flink_side(stack: LocalStack) -> list[Step]:
+    """Flink started, its jobs submitted, and the live weeks read by all of them."""
+    jobs = flink_steps(after="Flink started")
+    return [
+        Step("Flink started", lambda: stack.start(*FLINK)),
+        *jobs,
+        Step(
+            "live weeks through Flink", lambda: _wait_flink(override_settings(stack.settings_env())), (jobs[-1].name,)
+        ),
+    ]
 
 
-def wait_read(settings: Settings) -> None:
-    """Until the jobs have read their topics and the writer all that they sent, positions committed.
+def wait_written(settings: Settings) -> None:
+    """Until the writer has put all that Flink sent into the live store and the lake.
 
     Raises:
-        DependencyError: one of them is not through in time.
+        DependencyError: it is not through in time.
     """
+    _wait_group(settings, GROUP, FEATURE_TOPICS)
+
+
+def _wait_flink(settings: Settings) -> None:
     for group, topics in _READ_BY.items():
         _wait_group(settings, group, topics)
-    _wait_group(settings, GROUP, FEATURE_TOPICS)
 
 
 def _wait_group(settings: Settings, group: str, topics: Sequence[str]) -> None:

@@ -45,31 +45,48 @@ class Stages:
     def __init__(self, world: World, stack: LocalStack, console: Console, outcome: Outcome) -> None:
         self._world, self._stack, self._console, self._outcome = world, stack, console, outcome
 
-    def run(self, title: str, steps: Sequence[Step]) -> None:
+    def run(self, title: str, steps: Sequence[Step], *, workers: int = 2) -> None:
         """Run steps; Sail starts afresh, because it keeps the memory of all that it has done."""
         self._console.print(f"[bold]{title}[/]")
         self._stack.restart("sail")
-        self.run_steps(steps)
+        self.run_steps(steps, workers=workers)
 
-    def run_steps(self, steps: Sequence[Step]) -> None:
+    def run_steps(self, steps: Sequence[Step], *, workers: int = 2) -> None:
         """Run steps on the servers as they are."""
         timeline = run_steps(
-            steps, logs=self._world.run_dir / "logs", environment=self._stack.job_env(), console=self._console
+            steps,
+            logs=self._world.run_dir / "logs",
+            environment=self._stack.job_env(),
+            console=self._console,
+            workers=workers,
         )
         self._outcome.timelines.append(timeline)
 
     def prove(self, proof: Callable[[], ProofResult]) -> None:
         """Ask a proof and keep its answer."""
-        started = time.monotonic()
         with self._console.status("proving"):
-            result = proof()
+            self.ask(proof)
+
+    def proof_step(self, name: str, proof: Callable[[], ProofResult], after: tuple[str, ...]) -> Step:
+        """A proof beside other steps."""
+        return Step(name, lambda: self.ask(proof), after)
+
+    def ask(self, proof: Callable[[], ProofResult]) -> None:
+        """Keep a proof's answer and say it."""
+        started = time.monotonic()
+        result = proof()
         self._outcome.results.append(result)
         colour = "green" if result.passed else "red"
         self._console.print(f"  [{colour}]{result.word}[/] {result.name} [dim]{time.monotonic() - started:.1f} s[/]")
 
 
-def build_world(world: World, stack: LocalStack, console: Console, outcome: Outcome) -> Settings:
-    """Sources to a registered model and a filled store, with the proofs that look at the lake on the way."""
+def build_world(
+    world: World, stack: LocalStack, console: Console, outcome: Outcome, *, beside: Sequence[Step] = ()
+) -> Settings:
+    """Sources to a registered model and a filled store, with the proofs that look at the lake on the way.
+
+    `beside` are steps that go on beside the training, which leaves a core free for half of its time.
+    """
     settings = override_settings(stack.settings_env())
     stages = Stages(world, stack, console, outcome)
     stages.run("History into the lake, live weeks into Kafka", history_steps(world))
@@ -86,9 +103,15 @@ def build_world(world: World, stack: LocalStack, console: Console, outcome: Outc
     stages.run("The same live weeks by the batch road", [replace(twin_step(world), environment=twin_environment)])
     stages.prove(lambda: lake.stream_equals_batch(world.lake, twin, (world.cutoff, world.as_of)))
     stages.run("Features in gold", gold_steps(world))
-    stages.run("A filled store and a model", model_steps(world))
-    stages.prove(lambda: evidence.prove_point_in_time(world, settings))
-    stages.prove(lambda: evidence.prove_training_rows(world, settings))
+    proofs = [
+        stages.proof_step(
+            "point-in-time proof", lambda: evidence.prove_point_in_time(world, settings), ("features into Redis",)
+        ),
+        stages.proof_step(
+            "training rows proof", lambda: evidence.prove_training_rows(world, settings), ("point-in-time proof",)
+        ),
+    ]
+    stages.run("A filled store and a model", [*model_steps(world), *proofs, *beside], workers=3)
     stages.prove(lambda: recommender.beats_peers(evidence.training_report(world)))
     return settings
 
@@ -128,12 +151,11 @@ def live_world(
     token: str,
     offline: Offline,
 ) -> None:
-    """The live weeks through Flink into the live store, then shoppers click: shelves, features, alerts proven."""
+    """What Flink made of the live weeks into the live store, then shoppers click: shelves, features, alerts proven."""
     console.print("[bold]The live path[/]")
-    start_servers(stack, console, live.LIVE_SERVERS)
-    settings = override_settings(stack.settings_env())
+    start_servers(stack, console, (live.WRITER,))
     stages = Stages(world, stack, console, outcome)
-    stages.run_steps(live.live_steps(settings))
+    stages.run_steps([Step("live weeks into the live store", lambda: live.wait_written(settings))])
     base_url = f"http://{stack.address('serving')}"
     outcome.reactions = live.let_shoppers_click(world, settings, offline, outcome.answers, base_url, token)
     stages.prove(lambda: live_shelf.shelf_reacts(outcome.reactions))
@@ -149,12 +171,12 @@ def run(world: World, *, keep: bool, console: Console) -> list[ProofResult]:
     """
     started = time.monotonic()
     shutil.rmtree(world.run_dir, ignore_errors=True)
-    stack, outcome, kept = LocalStack(world.run_dir, (*SERVERS, *live.LIVE_SERVERS)), Outcome(), False
+    stack, outcome, kept = LocalStack(world.run_dir, (*SERVERS, *live.FLINK, live.WRITER)), Outcome(), False
     stack.set_environment(world.environment())
     try:
         with MemoryWatch() as memory:
             start_servers(stack, console, DATA_SERVERS)
-            settings = build_world(world, stack, console, outcome)
+            settings = build_world(world, stack, console, outcome, beside=live.flink_side(stack))
             token, offline = serve_world(world, stack, settings, console, outcome)
             live_world(world, stack, settings, console, outcome, token, offline)
         outcome.note_servers(stack)
