@@ -42,7 +42,7 @@ class ProductCategories:
     """The category code of each product, by ascending product id; code 0 says that the category is not known."""
 
     product_id: Int64Array
-    category_code: npt.NDArray[np.int32] | Int64Array
+    category_code: npt.NDArray[np.int32]
 
     def of(self, product_ids: Int64Array) -> npt.NDArray[np.int32]:
         """The code of each product, 0 for one that is not listed."""
@@ -122,16 +122,10 @@ class CustomerMinutes:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveFeatures:
-    """The live features of a customer as of an instant, under their catalogue names.
-
-    `last_viewed_products`: distinct product ids, newest view first, at most 20. `touches`: what was viewed or added
-    within 24 h, for rules of the serving side.
-    """
+class RecentTouches:
+    """What a customer viewed or added within the 24 hours before an instant, with the newest event of any kind."""
 
     as_of: datetime
-    values: Mapping[str, int]
-    last_viewed_products: tuple[int, ...]
     touches: Touches
     last: LastEvent
 
@@ -146,19 +140,38 @@ class LiveFeatures:
         return (self.as_of - self.event_time).total_seconds()
 
 
-def customer_features(minutes: CustomerMinutes, now: datetime, categories: ProductCategories) -> LiveFeatures | None:
-    """A customer's live features as of `now`; None where the last 24 hours hold nothing."""
+@dataclass(frozen=True, slots=True)
+class LiveFeatures(RecentTouches):
+    """The live features of a customer as of an instant, under their catalogue names.
+
+    `last_viewed_products`: distinct product ids, newest view first, at most 20.
+    """
+
+    values: Mapping[str, int]
+    last_viewed_products: tuple[int, ...]
+
+
+def recent_touches(minutes: CustomerMinutes, now: datetime) -> RecentTouches | None:
+    """A customer's touches as of `now`, without the windows' sums; None where the last 24 hours hold nothing."""
     end = end_minute(now)
     day = (minutes.minute >= end - WINDOWS["24h"]) & (minutes.minute < end)
     if not day.any():
         return None
-    touches = minutes.touches.within(end - WINDOWS["24h"], end)
+    return RecentTouches(now, minutes.touches.within(end - WINDOWS["24h"], end), minutes.last_of(day))
+
+
+def customer_features(minutes: CustomerMinutes, now: datetime, categories: ProductCategories) -> LiveFeatures | None:
+    """A customer's live features as of `now`; None where the last 24 hours hold nothing."""
+    recent = recent_touches(minutes, now)
+    if recent is None:
+        return None
+    end, touches = end_minute(now), recent.touches
     values = window_sums("customer", minutes.minute, minutes.sums, now)
     codes = categories.of(touches.product_id)
     for window, length in WINDOWS.items():
         inside = codes[(touches.minute >= end - length) & (codes != 0)]
         values[f"customer_categories_{window}"] = len(set(inside.tolist()))
-    return LiveFeatures(now, values, last_viewed(touches), touches, minutes.last_of(day))
+    return LiveFeatures(now, touches, recent.last, values, last_viewed(touches))
 
 
 def window_sums(entity: str, minute: Int64Array, sums: Mapping[str, Int64Array], now: datetime) -> dict[str, int]:

@@ -15,7 +15,14 @@ from redis import Redis, RedisError
 
 from feature_store.core.catalogue import load_catalogue
 from feature_store.core.live_packing import ClosedVisit, unpack_visit
-from feature_store.core.live_windows import CustomerMinutes, LiveFeatures, ProductCategories, customer_features
+from feature_store.core.live_windows import (
+    CustomerMinutes,
+    LiveFeatures,
+    ProductCategories,
+    RecentTouches,
+    customer_features,
+    recent_touches,
+)
 from feature_store.core.packing import HEADER, REMEDY, Array, view_layout
 from feature_store.core.product_table import ProductTable, product_table_layout, unpack_product_table, version_of
 from feature_store.core.stamps import day_of, instant_of
@@ -72,6 +79,10 @@ class CustomerNow:
     def live_features(self, now: datetime, categories: ProductCategories) -> LiveFeatures | None:
         """The live features as of `now`; None where the last 24 hours hold nothing."""
         return None if self.minutes is None else customer_features(self.minutes, now, categories)
+
+    def recent_touches(self, now: datetime) -> RecentTouches | None:
+        """What was viewed and added in the day before `now`, for half the time of `live_features`; None: nothing."""
+        return None if self.minutes is None else recent_touches(self.minutes, now)
 
 
 class OnlineReader:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from feature_store.core.live_windows import ProductCategories
 from feature_store.core.product_table import ProductTable as OnlineTable
 from ml_modeling.core.bundle import PopularityLists
 from ml_modeling.core.candidates import PopularityTable
@@ -49,11 +48,6 @@ class Products:
     popularity: PopularityTable
     in_stock: BoolArray
     banned: BoolArray
-
-    @property
-    def categories(self) -> ProductCategories:
-        """The category of each product, as the live features count them."""
-        return ProductCategories(self.table.product_id, self.table.category_code)
 
 
 @dataclass(frozen=True, slots=True)

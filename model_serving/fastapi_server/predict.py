@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from feature_store.core.live_windows import LiveFeatures
+from feature_store.core.live_windows import RecentTouches
 from feature_store.online_store.reader import CustomerState as OnlineState
 from ml_modeling.core.candidates import NO_PRODUCTS, CandidateSet, generate_candidates
 from ml_modeling.core.features import FEATURE_NAMES, ranker_matrix
@@ -60,7 +60,7 @@ class _SecondStage:
 
 
 def predict(
-    model: Model, products: Products, state: OnlineState, live: LiveFeatures | None, limit: int, timed: Timer
+    model: Model, products: Products, state: OnlineState, live: RecentTouches | None, limit: int, timed: Timer
 ) -> Prediction:
     """The best `limit` products for a customer, as of the day its features describe and what it does now (`live`).
 
@@ -112,7 +112,7 @@ def predict(
     )
 
 
-def session_of(model: Model, products: Products, live: LiveFeatures | None) -> Session | None:
+def session_of(model: Model, products: Products, live: RecentTouches | None) -> Session | None:
     """The session as the second stage reads it; None when the model has no such stage or nothing is known."""
     if live is None or model.live_weights is None:
         return None

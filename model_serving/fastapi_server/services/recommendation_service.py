@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from feature_store.core.live_windows import LiveFeatures
+from feature_store.core.live_windows import RecentTouches
 from feature_store.online_store.reader import CustomerState
 from model_serving.core.lru import LruMap
 from model_serving.core.ranking import DegradedReason, LiveUse, ModelRef, RankedItem, Ranking, Source
@@ -73,7 +73,7 @@ class RecommendationService:
                 return self._cold_start(shelf, customer_id, limit, request_id)
             if shelf.products is None:
                 raise FeaturesUnavailableError(DegradedReason.PRODUCTS_NOT_LOADED)
-            live = found.live_features(self._clock(), shelf.products.categories)
+            live = found.recent_touches(self._clock())
             return self._personal(shelf, shelf.products, found.state, live, limit, request_id)
         except FeaturesUnavailableError as exc:
             return self.fallback(customer_id, limit, request_id, exc.reason)
@@ -112,7 +112,7 @@ class RecommendationService:
         shelf: Shelf,
         products: Products,
         state: CustomerState,
-        live: LiveFeatures | None,
+        live: RecentTouches | None,
         limit: int,
         request_id: str,
     ) -> Ranking:
