@@ -1,6 +1,7 @@
-"""Submit a Flink job, go on from its last checkpoint, or end it.
+"""Submit Flink jobs, go on from their last checkpoints, or end them.
 
-Run: `.venvs/flink/bin/python -m stream_processing.flink_python.run JOB [--from-checkpoint | --cancel]`
+Run: `.venvs/flink/bin/python -m stream_processing.flink_python.run JOB... [--from-checkpoint | --cancel]`
+Several jobs share one compiling JVM, whose start costs more than a job.
 """
 
 from __future__ import annotations
@@ -27,21 +28,27 @@ JOBS: Final[Mapping[str, FlinkJob]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Submit or end the named job."""
+    """Submit or end the named jobs, in the order of their names on the command line."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("job", choices=sorted(JOBS))
+    options.add_argument("jobs", nargs="+", choices=sorted(JOBS), metavar="JOB", help=", ".join(sorted(JOBS)))
     one_of = options.add_mutually_exclusive_group()
     command.add_from_checkpoint(one_of)
-    one_of.add_argument("--cancel", action="store_true", help="end the job; its checkpoints stay")
+    one_of.add_argument("--cancel", action="store_true", help="end the jobs; their checkpoints stay")
     arguments = options.parse_args(argv)
-    if not arguments.cancel:
-        return command.run(JOBS[arguments.job], from_checkpoint=arguments.from_checkpoint)
+    for name in arguments.jobs:
+        if arguments.cancel:
+            _cancel(name)
+        else:
+            command.run(JOBS[name], from_checkpoint=arguments.from_checkpoint)
+    return 0
+
+
+def _cancel(name: str) -> None:
     cluster = Cluster(load_settings().flink)
-    running = cluster.running(arguments.job)
+    running = cluster.running(name)
     if running is not None:
         cluster.cancel(running)
-    log.info("flink_job_cancelled", name=arguments.job, was_running=running is not None)
-    return 0
+    log.info("flink_job_cancelled", name=name, was_running=running is not None)
 
 
 if __name__ == "__main__":
