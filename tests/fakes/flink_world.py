@@ -193,6 +193,11 @@ def expect(received: Iterable[Received], *, lateness_ms: int, closed_before_ms: 
     return expected
 
 
+def with_products(states: dict[tuple[int, str], Json]) -> dict[tuple[int, str], Json]:
+    """Customers' states with an empty list where no product was touched, as the features have it."""
+    return {key: {**state, "products": state.get("products", [])} for key, state in states.items()}
+
+
 def visits(events: list[Json], gap_ms: int = GAP_MS) -> list[list[Json]]:
     """Events of one customer cut where neighbours are the gap or more apart."""
     found: list[list[Json]] = []

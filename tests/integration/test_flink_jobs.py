@@ -20,7 +20,7 @@ from shared_utils.local_stack import LocalStack
 from shared_utils.records import Record
 from tests.fakes import flink_world
 from tests.fakes.flink_cluster import FlinkUnderTest, comparable, newest, wait_until
-from tests.fakes.flink_world import Expected, World, closing, expect, make
+from tests.fakes.flink_world import Expected, World, closing, expect, make, with_products
 from tests.unit.contracts.examples import bad_examples, good_examples
 
 pytestmark = [pytest.mark.flink, pytest.mark.kafka, pytest.mark.timeout(1_500)]
@@ -71,10 +71,6 @@ def read_written(flink: FlinkUnderTest) -> Written:
         flink.values(CUSTOMER_FEATURE),
         flink.values(PRODUCT_FEATURE),
     )
-
-
-def with_products(states: dict[tuple[int, str], Any]) -> dict[tuple[int, str], Any]:
-    return {key: {**state, "products": state.get("products", [])} for key, state in states.items()}
 
 
 @pytest.fixture(scope="module")
