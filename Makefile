@@ -135,7 +135,11 @@ build/jars/spark/.done: stream_processing/spark_streaming/pom.xml | $(BOOT)/.don
 build/jars/flink/.done: stream_processing/flink_python/pom.xml | $(BOOT)/.done
 	$(copy_jars)
 
-build/jars/flink/classes/.done: stream_processing/flink_python/java/LoopbackHttpServerProvider.java build/jars/flink/.done
-	@mkdir -p $(@D)
-	@javac --add-exports jdk.httpserver/sun.net.httpserver=ALL-UNNAMED -d $(@D) $<
+FLINK_JAVA := stream_processing/flink_python/java
+
+# Flink's own jars lack the annotations' classes of what they were compiled with: hence no class-file warnings.
+build/jars/flink/classes/.done: $(wildcard $(FLINK_JAVA)/*.java $(FLINK_JAVA)/META-INF/services/*) build/jars/flink/.done $(FLINK)/.done
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@javac -Xlint:-classfile --add-exports jdk.httpserver/sun.net.httpserver=ALL-UNNAMED -cp '$(FLINK)/flink_home/lib/*:build/jars/flink/*' -d $(@D) $(FLINK_JAVA)/*.java
+	@cp -r $(FLINK_JAVA)/META-INF $(@D)
 	@touch $@

@@ -1,4 +1,7 @@
-"""Rules between fields, beyond JSON Schema: each gives `<path>: <message>` of a schema-valid event, or None."""
+"""Rules between fields, beyond JSON Schema: each gives `<path>: <message>` of a schema-valid event, or None.
+
+Flink judges by `stream_processing/flink_python/java/SemanticRule.java`, whose rules have these names.
+"""
 
 from __future__ import annotations
 

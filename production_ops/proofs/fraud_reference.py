@@ -54,16 +54,16 @@ def accepted_events(records: Iterable[Received], lateness_seconds: float = math.
     """The events of one topic that a rule may see: valid, not from the future, the first of their id, and in time.
 
     `records` stand in offset order within each partition. An event is late when it happened `lateness_seconds` or more
-    before the latest arrival that its partition has seen.
+    before the latest arrival of a valid event that its partition has seen.
     """
     seen: set[str] = set()
     latest: dict[int, int] = defaultdict(int)
     found = []
     for record in records:
-        arrival_ms = record.timestamp_ms or 0
-        latest[record.partition] = max(latest[record.partition], arrival_ms)
         if _validator(record.topic).reason(record.value) is not None:
             continue
+        arrival_ms = record.timestamp_ms or 0
+        latest[record.partition] = max(latest[record.partition], arrival_ms)
         event = orjson.loads(record.value or b"")
         happened_ms = epoch_ms(event["event_time"])
         if happened_ms > arrival_ms + _FUTURE_MS or event["event_id"] in seen:

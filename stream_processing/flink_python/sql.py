@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from contracts.generated.flink_ddl import FLINK_CONDITIONS, FLINK_DDL, FLINK_SINK_DDL, INSTANT_PATTERN
+from contracts.generated.flink_ddl import FLINK_DDL, FLINK_SINK_DDL, INSTANT_PATTERN
 from contracts.reasons import MAX_CLOCK_LEAD_SECONDS
+from contracts.registry import CONTRACTS_DIR
 from contracts.registry import topic as topic_of
 from shared_utils.settings import Settings
 
 
 def source_table(topic: str, job: str, settings: Settings, *, lateness_seconds: int) -> str:
-    """The table that reads a topic from its beginning; its watermark follows the arrival time."""
+    """The table that reads a topic's accepted events from its beginning; its watermark follows the arrival time."""
     return FLINK_DDL[topic].format(
         bootstrap_servers=settings.kafka.bootstrap_servers,
         group_id=f"flink-{job}",
         startup_mode="earliest-offset",
+        schemas=CONTRACTS_DIR / "schemas",
         watermark_column="arrival_time",
         watermark_delay_seconds=lateness_seconds,
     )
@@ -25,7 +27,7 @@ def sink_table(topic: str, settings: Settings) -> str:
 
 
 def first_arrivals(view: str, topic: str, *, source: str | None = None) -> str:
-    """A view of a topic's accepted events (none from the future), each id once: the first arrival wins.
+    """A view of a topic's events without those from the future, each id once: the first arrival wins.
 
     Grain: one row per event_id. Reads `source`, by default the topic's table; adds `traceparent`, the header as text.
     """
@@ -36,7 +38,6 @@ FROM (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY processing_time ASC) AS arrival_number
   FROM {source or table_name(topic)}
   WHERE event_time <= arrival_time + {MAX_CLOCK_LEAD_SECONDS} * INTERVAL '1' SECOND
-    AND {FLINK_CONDITIONS[topic].strip()}
 )
 WHERE arrival_number = 1
 """

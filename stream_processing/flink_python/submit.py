@@ -14,6 +14,7 @@ from stream_processing.flink_python import checkpoints
 from stream_processing.flink_python.job import FlinkJob
 
 JARS_DIR: Final = REPO_ROOT / "build" / "jars" / "flink"
+CLASSES_DIR: Final = JARS_DIR / "classes"
 
 
 def configuration(job: FlinkJob, settings: Settings, restore: Path | None) -> dict[str, str]:
@@ -52,7 +53,7 @@ def submit(job: FlinkJob, settings: Settings, restore: Path | None) -> str:
 
     Raises:
         ConfigurationError: this Python has no Flink.
-        DependencyError: the connector jar is not installed.
+        DependencyError: the jars are not installed.
     """
     for noisy in ("py4j", "apache_beam"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -79,7 +80,7 @@ def submit(job: FlinkJob, settings: Settings, restore: Path | None) -> str:
 
 def _connectors() -> Mapping[str, str]:
     jars = sorted(JARS_DIR.glob("*.jar"))
-    if not jars:
-        raise DependencyError(f"There are no Flink connector jars in {JARS_DIR}.", "Run `make setup`.")
-    # On the cluster they lie in the class path already: nothing is uploaded.
-    return {"pipeline.classpaths": ";".join(jar.as_uri() for jar in jars)}
+    if not jars or not CLASSES_DIR.exists():
+        raise DependencyError(f"There are no Flink connectors and formats in {JARS_DIR}.", "Run `make setup`.")
+    # On the cluster they lie in the class path already: nothing is uploaded. A folder's URI ends with a slash.
+    return {"pipeline.classpaths": ";".join([*(jar.as_uri() for jar in jars), f"{CLASSES_DIR.as_uri()}/"])}

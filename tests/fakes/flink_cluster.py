@@ -6,8 +6,10 @@ import json
 import subprocess
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import confluent_kafka as kafka
 
@@ -112,6 +114,18 @@ class FlinkUnderTest:
             consumer.close()
         count = self.checkpoints(job.name)
         wait_until(lambda: self.checkpoints(job.name) >= count + 2, seconds, f"{job.name} goes on with its checkpoints")
+
+    def refused(self, name: str) -> Counter[str]:
+        """Records that the contract refused in the job's present run, by reason."""
+        job, counts = self.cluster.running(name), Counter[str]()
+        assert job is not None
+        for task in self.cluster.get(f"/jobs/{job.job_id}")["vertices"]:
+            path = f"/jobs/{job.job_id}/vertices/{task['id']}/subtasks/metrics"
+            names = [metric["id"] for metric in self.cluster.get(path) if metric["id"].endswith(".refused_records")]
+            values = self.cluster.get(f"{path}?get={quote(','.join(names))}&agg=sum") if names else []
+            for metric in values:
+                counts[metric["id"].split(".")[-2]] += int(metric["sum"])
+        return counts
 
     def checkpoints(self, name: str) -> int:
         """Checkpoints that the job's present run has completed."""

@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 
 from contracts.topics_names import CLICK, CUSTOMER_FEATURE, PRODUCT_FEATURE, SESSION_FEATURE, TRANSACTION, late_name
+from contracts.validators.validate_kafka_event import Validator
 from data_sources.malformed import malformations
 from shared_utils.local_stack import LocalStack
 from shared_utils.records import Record
 from tests.fakes import flink_world
 from tests.fakes.flink_cluster import FlinkUnderTest, comparable, newest, wait_until
-from tests.fakes.flink_world import Expected, World, closing, expect, make
+from tests.fakes.flink_world import Expected, World, closing, expect, make, with_products
+from tests.unit.contracts.examples import bad_examples, good_examples
 
 pytestmark = [pytest.mark.flink, pytest.mark.kafka, pytest.mark.timeout(1_500)]
 
@@ -28,6 +30,7 @@ CLICKS = int(os.environ.get("FLINK_TEST_CLICKS", "50000"))
 LATENESS_SECONDS = 900
 CLOSING_CLICKS = 40
 PATIENCE = 600.0
+AFTER_EXAMPLES_MS = flink_world.from_iso("2026-11-03T00:00:00.000Z")
 SESSIONS, MINUTES = "session_aggregator", "realtime_features"
 
 
@@ -68,10 +71,6 @@ def read_written(flink: FlinkUnderTest) -> Written:
         flink.values(CUSTOMER_FEATURE),
         flink.values(PRODUCT_FEATURE),
     )
-
-
-def with_products(states: dict[tuple[int, str], Any]) -> dict[tuple[int, str], Any]:
-    return {key: {**state, "products": state.get("products", [])} for key, state in states.items()}
 
 
 @pytest.fixture(scope="module")
@@ -155,42 +154,31 @@ def test_the_world_shows_a_repeat_that_is_counted(flink: FlinkUnderTest, expecte
     assert len(ids) == len(expected.click_ids)
 
 
-# A typed reading cannot see these: the contract refuses them, the jobs count them. A closed one leaves the list.
-KNOWN_GAPS = {
-    CLICK: {
-        "byte_order_mark",
-        "repeated_key",
-        "two_documents",
-        "unknown_field",
-        "key_as_text",
-        "key_as_fraction",
-        "impossible_day",
-        "list_of_events",
-    },
-}
-KNOWN_GAPS[TRANSACTION] = {
-    *KNOWN_GAPS[CLICK],
-    "negative_cents",
-    "quantity_out_of_range",
-    "wrong_total",
-    "repeated_line_number",
-}
-
-
-def test_malformed_events_stop_nothing_and_all_but_the_known_kinds_are_refused(
-    flink: FlinkUnderTest, written: Written
+def test_bad_events_stop_nothing_and_are_not_counted(
+    flink: FlinkUnderTest, written: Written, expected: Expected
 ) -> None:
-    rng, names = random.Random(5), {}
-    for topic, valid in ((CLICK, flink_world.click), (TRANSACTION, flink_world.basket)):
-        for kind in malformations(topic):
-            customer = 700_000 + len(names)
-            names[customer] = (topic, kind.name)
-            event = valid(rng, customer, flink_world.BASE_MS, *(["view"] if topic == CLICK else []))
-            flink.send([Record(topic, str(customer).encode(), kind.spoil(event), flink_world.BASE_MS)])
-    job = flink.cluster.running(MINUTES)
+    job, before = flink.cluster.running(MINUTES), flink.refused(MINUTES)
     assert job is not None
+    values = [(topic, value) for topic in (CLICK, TRANSACTION) for value in _values(topic)]
+    verdicts = [Validator(topic).reason(value) for topic, value in values]
+    flink.send([Record(topic, b"any", value, AFTER_EXAMPLES_MS) for topic, value in values])
     flink.wait_consumed(job, [CLICK, TRANSACTION], PATIENCE)
 
-    counted = {json.loads(record.value or b"")["customer_id"] for record in flink.received(CUSTOMER_FEATURE)}
-    slipped = {names[customer] for customer in counted & names.keys()}
-    assert slipped == {(topic, name) for topic, kinds in KNOWN_GAPS.items() for name in kinds}
+    wanted = Counter(verdict.reason.value for verdict in verdicts if verdict is not None)
+    wait_until(lambda: +(flink.refused(MINUTES) - before) == wanted, 30, f"{wanted} are refused")
+    accepted = [json.loads(v or b"") for (_, v), verdict in zip(values, verdicts, strict=True) if verdict is None]
+    counted = {e["customer_id"] for e in accepted if e.get("action", "purchase") not in ("impression", "checkout")}
+    states = newest(flink.values(CUSTOMER_FEATURE), "customer_id")
+    assert {customer for customer, _ in states} == {customer for customer, _ in expected.customers} | counted
+
+
+def _values(topic: str) -> list[bytes | None]:
+    """Every example of the contract, and every kind of malformed event, of a customer of its own."""
+    rng = random.Random(5)
+    event = flink_world.click(rng, 1, 0, "view") if topic == CLICK else flink_world.basket(rng, 1, 0)
+    spoilt = [
+        kind.spoil({**event, "customer_id": number, "event_time": flink_world.iso(flink_world.BASE_MS)})
+        for number, kind in enumerate(malformations(topic), start=700_000)
+    ]
+    good = [value for name, _, value in good_examples() if name == topic]
+    return [*spoilt, *good, *(example.value for example in bad_examples() if example.topic == topic)]

@@ -23,8 +23,8 @@ from stream_processing.flink_python.job import FlinkJob, Statements
 
 _NAME: Final = "fraud_pattern_detector"
 
-# In the order of the partition, and over all that moves its watermark: refused and repeated events too. What is in time
-# by this is younger than the watermark, which needs no further wait.
+# In the order of the partition, and over all that moves its watermark: repeated events and those from the future too.
+# What is in time by this is younger than the watermark, which needs no further wait.
 _RECEIVED: Final = """
 CREATE TEMPORARY VIEW {view}_received AS
 SELECT *, MAX(arrival_time) OVER (

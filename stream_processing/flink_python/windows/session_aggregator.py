@@ -37,7 +37,7 @@ def _clock(span: timedelta) -> str:
 # Flink joins windows that touch, so the windows end a millisecond before the gap does.
 _GAP: Final = f"INTERVAL '{_clock(VISIT_GAP - timedelta(milliseconds=1))}' HOUR TO SECOND(3)"
 
-# In the order of the partition, and over all that moves its watermark: refused and repeated clicks too.
+# In the order of the partition, and over all that moves its watermark: repeated clicks and those from the future too.
 _RECEIVED: Final = f"""
 CREATE TEMPORARY VIEW received_click AS
 SELECT *, MAX(arrival_time) OVER (

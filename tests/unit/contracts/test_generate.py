@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts import generate
-from contracts.generated.flink_ddl import FLINK_CONDITIONS, FLINK_DDL, FLINK_SINK_DDL
+from contracts.generated.flink_ddl import FLINK_DDL, FLINK_SINK_DDL
 from contracts.generated.models import MODELS
 from contracts.generated.spark_schemas import SPARK_COLUMNS, SPARK_DDL, SPARK_ELEMENT_DDL
 from contracts.generation.fields import read_field
@@ -21,6 +21,7 @@ from contracts.topics_names import (
     is_dlq,
     late_name,
 )
+from contracts.validators.semantic_rules import SEMANTIC_RULES
 from shared_utils.errors import ContractError
 
 
@@ -71,6 +72,7 @@ def test_a_flink_table_is_filled_by_format() -> None:
         bootstrap_servers="broker:9092",
         group_id="g",
         startup_mode="earliest-offset",
+        schemas="/contracts",
         watermark_column="arrival_time",
         watermark_delay_seconds=5,
     )
@@ -78,7 +80,7 @@ def test_a_flink_table_is_filled_by_format() -> None:
     assert "AS `arrival_time` - 5 * INTERVAL '1' SECOND" in text
     assert "{" not in text
     assert "`product_id` BIGINT,\n" in text
-    assert "NOT NULL" not in text  # a field of the wrong type is read as null
+    assert "'contract-json.schema' = '/contracts/click_event.v1.schema.json'" in text
 
 
 def test_what_the_streams_produce_has_a_flink_sink() -> None:
@@ -90,16 +92,12 @@ def test_what_the_streams_produce_has_a_flink_sink() -> None:
     assert "`event_id` STRING NOT NULL" in FLINK_SINK_DDL[late_name(CLICK)]
 
 
-def test_a_flink_condition_holds_what_the_schema_says() -> None:
-    text = FLINK_CONDITIONS[CLICK]
-    assert "`customer_id` >= 1 AND `customer_id` <= 9223372036854775807" in text
-    assert "`action` IN ('search', 'impression', 'view', 'add', 'remove', 'checkout')" in text
-    assert "(`position` IS NULL OR (`position` >= 1 AND `position` <= 200))" in text
-    assert (
-        "(CASE WHEN `action` IN ('search', 'checkout') THEN `product_id` IS NULL ELSE `product_id` IS NOT NULL END)"
-        in text
-    )
-    assert "CARDINALITY(`lines`) BETWEEN 1 AND 500" in FLINK_CONDITIONS[TRANSACTION]
+@pytest.mark.parametrize("topic", TYPED_TOPICS)
+def test_a_flink_table_names_its_contract(topic: str) -> None:
+    text, rule = FLINK_DDL[topic], SEMANTIC_RULES.get(topic)
+    assert f"'contract-json.schema' = '{{schemas}}/{load_topics()[topic].schema}.schema.json'" in text
+    assert ("contract-json.rule" in text) == (rule is not None)
+    assert rule is None or f"'contract-json.rule' = '{rule.__name__}'" in text
 
 
 @pytest.mark.parametrize("declared", [None, ["string", "integer"], "null"])

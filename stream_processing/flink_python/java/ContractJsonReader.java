@@ -1,0 +1,79 @@
+package shop.flink;
+
+import java.io.IOException;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Objects;
+import org.apache.flink.api.common.serialization.DeserializationSchema;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.util.Collector;
+
+/**
+ * Gives the rows of the values that the contract accepts. The others are in the topic's DLQ already, by the stream into the
+ * lake; here each adds one to the counter `refused_records` of its reason.
+ */
+final class ContractJsonReader implements DeserializationSchema<RowData> {
+    private static final long serialVersionUID = 1L;
+
+    private final DeserializationSchema<RowData> json;
+    private final String schema;
+    private final SemanticRule rule;
+    private transient Contract contract;
+    private transient Map<Reason, Counter> refused;
+
+    ContractJsonReader(DeserializationSchema<RowData> json, String schema, SemanticRule rule) {
+        this.json = json;
+        this.schema = schema;
+        this.rule = rule;
+    }
+
+    @Override
+    public void open(InitializationContext context) throws Exception {
+        json.open(context);
+        contract = new Contract(schema, rule);
+        refused = new EnumMap<>(Reason.class);
+        for (Reason reason : Reason.values()) {
+            refused.put(reason, context.getMetricGroup().addGroup("reason", reason.name()).counter("refused_records"));
+        }
+    }
+
+    @Override
+    public RowData deserialize(byte[] value) {
+        throw new UnsupportedOperationException("A refused value is no row: use the method with a collector.");
+    }
+
+    @Override
+    public void deserialize(byte[] value, Collector<RowData> rows) throws IOException {
+        Reason reason = contract.reason(value);
+        if (reason == null) {
+            json.deserialize(value, rows);
+        } else {
+            refused.get(reason).inc();
+        }
+    }
+
+    @Override
+    public boolean isEndOfStream(RowData row) {
+        return json.isEndOfStream(row);
+    }
+
+    @Override
+    public TypeInformation<RowData> getProducedType() {
+        return json.getProducedType();
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof ContractJsonReader reader
+                && json.equals(reader.json)
+                && schema.equals(reader.schema)
+                && rule == reader.rule;
+    }
+
+    @Override
+    public int hashCode() {
+        return Objects.hash(json, schema, rule);
+    }
+}

@@ -1,0 +1,13 @@
+package shop.flink;
+
+/** A value that is not one strict JSON text of a bounded size. Without a stack trace: it is thrown once per bad record. */
+final class RefusedException extends Exception {
+    private static final long serialVersionUID = 1L;
+
+    final Reason reason;
+
+    RefusedException(Reason reason) {
+        super(reason.name(), null, false, false);
+        this.reason = reason;
+    }
+}
