@@ -65,10 +65,22 @@ def write_json(balance: Balance, folder: Path) -> Path:
         "demanded": sorted(balance.demanded),
         "missing": balance.missing,
         **{word: balance.count(word) for word in Word},
-        "stages": [asdict(stage) for stage in balance.stages],
+        "stages": [_as_json(stage) for stage in balance.stages],
     }
     _replace(target, json.dumps(content, indent=1))
     return target
+
+
+def _as_json(stage: StageBalance) -> dict[str, Any]:
+    return {
+        "stage": stage.stage,
+        "judged": stage.judged,
+        "accounted": stage.accounted,
+        "repeats": stage.copies,
+        "known_gaps": dict(stage.gaps),
+        "not_judged": stage.unjudged,
+        "differences": [asdict(difference) for difference in stage.differences],
+    }
 
 
 def write_metrics(balance: Balance, folder: Path) -> Path:

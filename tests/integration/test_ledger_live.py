@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from contracts.topics_names import CLICK, CUSTOMER_FEATURE, PAYMENT, TRANSACTION
+from contracts.topics_names import CLICK, CUSTOMER_FEATURE, SHOP_TOPICS, TRANSACTION
 from data_lake import catalog
 from data_sources.spool import FATES_FILE
 from feature_store.online_store.stream_writer import FeatureWriter
@@ -30,7 +30,6 @@ from tests.fakes.flink_cluster import FlinkUnderTest
 pytestmark = [pytest.mark.flink, pytest.mark.kafka, pytest.mark.spark, pytest.mark.timeout(1_500)]
 
 HOUSEHOLDS = "25"
-TOPICS = (CLICK, TRANSACTION, PAYMENT)
 PATIENCE = 300.0
 
 
@@ -54,6 +53,7 @@ class Replay:
 
     def ledger(self, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
         done = self.run(sys.executable, "production_ops.ledger", "--run-dir", self.folder, *arguments)
+        assert done.stderr == ""
         report: dict[str, Any] = json.loads((self.folder / "ledger" / "ledger.json").read_text())
         return done, report
 
@@ -69,6 +69,7 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
             SHOP_RUN_DIR=str(folder),
             SHOP_LAKE__ROOT=str(folder / "lake"),
             SHOP_FLINK__CHECKPOINT_INTERVAL_MS="1000",
+            SHOP_LAKE__MAX_REJECT_RATIO="1",  # so few households have every kind of malformed event
         )
         run = Replay(flink, folder)
         done = run.run(sys.executable, "data_sources.replay", "--out", folder, "--limit-customers", HOUSEHOLDS)
@@ -76,7 +77,9 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
         done = run.run(sys.executable, "ingestion_layer.kafka.replay_live", "--live", folder / "live")
         assert done.returncode == 0, done.stderr[-3_000:]
         jobs = [flink.start("realtime_features"), flink.start("session_aggregator")]
-        done = run.run(spark_python(), "stream_processing.spark_streaming.run", "--once")
+        done = run.run(
+            spark_python(), "stream_processing.spark_streaming.run", "--once", "--topics", ",".join(SHOP_TOPICS)
+        )
         assert done.returncode == 0, done.stderr[-3_000:]
         for job in jobs:
             flink.wait_consumed(job, [CLICK, TRANSACTION] if job.name == "realtime_features" else [CLICK], PATIENCE)
