@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from production_ops.faults.catalogue import FAULTS, Fault
-from production_ops.faults.discovery import tests_by_fault
+from production_ops.faults.discovery import nodes_by_fault
 from production_ops.faults.running import Plan, Row, Verdict, run_fault
 from shared_utils.cli import run_main
 from shared_utils.errors import ConfigurationError
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH
-    nodes = tests_by_fault(REPO_ROOT / "tests", REPO_ROOT)
+    nodes = nodes_by_fault(REPO_ROOT / "tests", REPO_ROOT)
     rows: list[Row] = []
     for fault in _chosen(arguments.only):
         with console.status(f"{fault.id} {fault.name}"):

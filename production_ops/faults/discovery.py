@@ -11,7 +11,7 @@ from typing import Final
 _TEST: Final = re.compile(r"^def test_((?:[fbm]\d+_)+)\w+", re.MULTILINE)
 
 
-def tests_by_fault(tests: Path, relative_to: Path) -> Mapping[str, list[str]]:
+def nodes_by_fault(tests: Path, relative_to: Path) -> Mapping[str, list[str]]:
     """Node ids of pytest by fault id; a name may bear several ids (`test_f13_f14_…`)."""
     found: dict[str, list[str]] = defaultdict(list)
     for path in sorted(tests.rglob("test_*.py")):

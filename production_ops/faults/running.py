@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -82,7 +82,7 @@ def run_fault(fault: Fault, nodes: Sequence[str], plan: Plan) -> Row:
     argv = [str(platform_python()), "-m", "pytest", "-q", f"--junitxml={report}", *nodes]
     ended = _run(argv, plan, plan.out / f"{fault.id}.log")
     seconds = time.monotonic() - began
-    cases = read_cases(report, plan) if report.exists() else []
+    cases = read_cases(report, nodes, plan) if report.exists() else []
     if ended is None:
         return Row(fault, Verdict.FAIL, seconds, cases, f"not done within {plan.seconds:.0f} s")
     if not cases:
@@ -104,14 +104,16 @@ def replay_command(node: str, plan: Plan) -> str:
     return f"{settings} {platform_python().relative_to(REPO_ROOT)} -m pytest {shlex.quote(node)}"
 
 
-def read_cases(report: Path, plan: Plan) -> list[Case]:
-    """The tests of pytest's own JUnit report."""
+def read_cases(report: Path, nodes: Sequence[str], plan: Plan) -> list[Case]:
+    """The tests of pytest's own JUnit report; `nodes` are those that were asked for."""
+    files = {node.partition("::")[2]: node.partition("::")[0] for node in nodes}
     tree = ET.parse(report)  # noqa: S314 - pytest's own file
-    return [_case(element, plan) for element in tree.iter("testcase")]
+    return [_case(element, files, plan) for element in tree.iter("testcase")]
 
 
-def _case(element: ET.Element, plan: Plan) -> Case:
-    node = f"{element.get('classname', '').replace('.', '/')}.py::{element.get('name', '')}"
+def _case(element: ET.Element, files: Mapping[str, str], plan: Plan) -> Case:
+    name = element.get("name", "")
+    node = f"{files.get(name.partition('[')[0], '')}::{name}"
     bad = next((child for tag in ("failure", "error") if (child := element.find(tag)) is not None), None)
     skipped = element.find("skipped")
     told = bad if bad is not None else skipped

@@ -77,7 +77,7 @@ def test_a_lost_bronze_row_is_named(world: LedgerWorld) -> None:
     assert only(judged(world), Stage.BRONZE, Word.LOST).subject == lost
 
 
-def test_a_row_twice_in_silver_is_named(world: LedgerWorld) -> None:
+def test_m1_a_row_twice_in_silver_is_named(world: LedgerWorld) -> None:
     twice = world.event_id(CLICK)
     world.ends.append((world.seen_of(twice).coordinate, "silver"))
     assert only(judged(world), Stage.SILVER, Word.DUPLICATED).subject == twice
