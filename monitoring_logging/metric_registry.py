@@ -147,4 +147,34 @@ FEATURE_WRITER_PENDING_RECORDS = Metric(
     "feature_writer_pending_records", MetricType.GAUGE, "records", "Records in Redis that the lake does not have yet."
 )
 
+LEDGER_SENT_EVENTS = Metric(
+    "ledger_sent_events", MetricType.GAUGE, "events", "Records that the run's producers announced."
+)
+LEDGER_ACCOUNTED_EVENTS = Metric(
+    "ledger_accounted_events", MetricType.GAUGE, "events", "What a stage holds as it was meant to.", ("stage",)
+)
+LEDGER_DIFFERENCE_EVENTS = Metric(
+    "ledger_difference_events",
+    MetricType.GAUGE,
+    "events",
+    "What is lost, duplicated, misrouted or reordered at a stage.",
+    ("stage", "kind"),
+)
+LEDGER_KNOWN_GAP_EVENTS = Metric(
+    "ledger_known_gap_events",
+    MetricType.GAUGE,
+    "events",
+    "Refused events that a stage counts, of the kinds that are known and named.",
+    ("stage",),
+)
+LEDGER_STAGE_JUDGED = Metric(
+    "ledger_stage_judged", MetricType.GAUGE, "boolean", "1 when a stage left all its evidence.", ("stage",)
+)
+LEDGER_BALANCED = Metric(
+    "ledger_balanced", MetricType.GAUGE, "boolean", "1 when nothing is wrong and all that was demanded was judged."
+)
+LEDGER_RUN_SECONDS = Metric(
+    "ledger_run_seconds", MetricType.GAUGE, "seconds", "When the ledger was last drawn up, in epoch seconds."
+)
+
 METRICS: Mapping[str, Metric] = {m.name: m for m in list(globals().values()) if isinstance(m, Metric)}

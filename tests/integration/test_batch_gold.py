@@ -258,7 +258,7 @@ def test_day_by_day_equals_the_full_rebuild(copied: Settings, built: Settings, s
         assert difference.equal, f"{table.name}: {difference}"
 
 
-def test_repair_folds_late_rows_into_every_later_day_but_not_before_they_arrived(
+def test_b7_repair_folds_late_rows_into_every_later_day_but_not_before_they_arrived(
     copied: Settings, archive: Path
 ) -> None:
     day = history().start + timedelta(days=10)

@@ -80,7 +80,7 @@ def test_quarantine_says_why_and_keeps_the_bytes(lake: Settings) -> None:
     assert {row["value"] for row in rows} <= {r.value for r in kafka_day(DAY)}
 
 
-def test_repair_folds_the_late_row_in_and_set_aside_takes_it_out_again(lake: Settings) -> None:
+def test_b7_repair_folds_the_late_row_in_and_set_aside_takes_it_out_again(lake: Settings) -> None:
     to_silver(lake)
     repaired = read_table(SILVER_CLICK, lake.lake.root).to_pylist()
     assert len(repaired) == 2

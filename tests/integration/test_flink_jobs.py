@@ -98,13 +98,13 @@ def written(flink: FlinkUnderTest, expected: Expected) -> Written:
     return read_written(flink)
 
 
-def test_visits_are_those_of_brute_force(written: Written, expected: Expected) -> None:
+def test_b6_visits_are_those_of_brute_force(written: Written, expected: Expected) -> None:
     assert len(written.rows) == len(set(written.rows))
     assert set(written.rows) == expected.sessions
     assert len(expected.sessions) > CLICKS / 100
 
 
-def test_every_click_is_in_one_visit_or_in_the_late_topic(written: Written, expected: Expected) -> None:
+def test_b7_every_click_is_in_one_visit_or_in_the_late_topic(written: Written, expected: Expected) -> None:
     late = [value["event_id"] for value in written.late]
     assert sorted(late) == sorted(expected.late_ids)
     assert len(late) > CLICKS / 1_000
@@ -120,7 +120,7 @@ def test_a_late_click_says_where_it_came_from(flink: FlinkUnderTest, expected: E
         assert (record.headers["reason"], record.headers["source_topic"]) == (b"LATE", CLICK.encode())
 
 
-def test_minutes_are_those_of_brute_force(written: Written, expected: Expected) -> None:
+def test_b6_minutes_are_those_of_brute_force(written: Written, expected: Expected) -> None:
     assert comparable(newest(written.customers, "customer_id")) == with_products(expected.customers)
     assert comparable(newest(written.products, "product_id")) == expected.products
 

@@ -35,13 +35,13 @@ def flink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkUnderTest]:
         )
 
 
-def test_without_a_checkpoint_there_is_nothing_to_go_on_from(flink: FlinkUnderTest) -> None:
+def test_f6_without_a_checkpoint_there_is_nothing_to_go_on_from(flink: FlinkUnderTest) -> None:
     done = flink.run(MINUTES, "--from-checkpoint")
     assert done.returncode == 7
     assert "no completed checkpoint of realtime_features" in done.stderr
 
 
-def test_kills_lose_and_double_nothing(flink: FlinkUnderTest) -> None:
+def test_f6_kills_lose_and_double_nothing(flink: FlinkUnderTest) -> None:
     world = make(CLICKS, seed=11)
     parts = [world.records[n * len(world.records) // 4 : (n + 1) * len(world.records) // 4] for n in range(4)]
     flink.send(parts[0])

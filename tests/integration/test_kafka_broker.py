@@ -158,7 +158,7 @@ def test_an_unknown_topic_is_said_to_be_missing(impatient: KafkaSettings) -> Non
 # --- outages ---
 
 
-def test_a_dead_broker_is_an_error_by_the_deadline_and_nothing_is_dropped(
+def test_f2_a_dead_broker_is_an_error_by_the_deadline_and_nothing_is_dropped(
     clicks: Topic, impatient: KafkaSettings, settings: KafkaSettings, stack: LocalStack
 ) -> None:
     stack.kill("kafka")
@@ -190,7 +190,7 @@ def test_a_dead_broker_is_an_error_by_the_deadline_and_nothing_is_dropped(
     assert not (settings.spool_dir / "shop.ndjson").exists()
 
 
-def test_one_producer_goes_on_after_an_outage(
+def test_f2_one_producer_goes_on_after_an_outage(
     clicks: Topic, impatient: KafkaSettings, settings: KafkaSettings, stack: LocalStack
 ) -> None:
     producer = Producer(impatient, "service")
@@ -219,7 +219,7 @@ def flushed(producer: Producer) -> bool:
     return True
 
 
-def test_kill_9_of_the_broker_loses_nothing_that_was_acknowledged(
+def test_f2_kill_9_of_the_broker_loses_nothing_that_was_acknowledged(
     clicks: Topic, settings: KafkaSettings, stack: LocalStack
 ) -> None:
     total, crash_at = 6_000, 2_000
@@ -271,7 +271,7 @@ def test_the_live_weeks_are_sent_with_their_own_times(clicks: Topic, settings: K
     assert found == {number: ARRIVAL_MS + number for number in range(500)}
 
 
-def test_a_replay_that_failed_goes_on_where_it_ended(
+def test_f1_a_replay_that_failed_goes_on_where_it_ended(
     clicks: Topic, settings: KafkaSettings, live: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sends = 0

@@ -71,7 +71,7 @@ def check_promise(answers: list[Answer]) -> None:
 
 
 @pytest.mark.parametrize("fault", ["dead", "frozen"])
-def test_a_lost_redis_degrades_inside_the_budget_and_recovers(
+def test_f13_f14_a_lost_redis_degrades_inside_the_budget_and_recovers(
     serving: ServingProcess, redis_process: RedisProcess, fault: str
 ) -> None:
     with load(serving, clients=CLIENTS) as answers:
@@ -99,7 +99,7 @@ def test_a_lost_redis_degrades_inside_the_budget_and_recovers(
     assert serving.open_files() <= files + WORKERS  # one socket a pool thread that had not connected yet
 
 
-def test_a_flushed_redis_is_marked_and_refilled(serving: ServingProcess, redis_process: RedisProcess) -> None:
+def test_f15_a_flushed_redis_is_marked_and_refilled(serving: ServingProcess, redis_process: RedisProcess) -> None:
     connection = serving.connect()
     assert connection.get("/v1/recommendations/3").body["degraded"] is False
     redis_process.client.flushall()

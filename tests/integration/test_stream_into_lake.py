@@ -146,7 +146,7 @@ def of_topic(topic: str) -> Sequence[Case]:
     return [case for case in CASES if case.topic == topic]
 
 
-def test_every_row_ends_where_it_should_and_only_there(drained: World) -> None:
+def test_b1_b5_b7_b8_every_row_ends_where_it_should_and_only_there(drained: World) -> None:
     for topic in (CLICK, TRANSACTION):
         assert fates_in(drained, topic) == {n: [case.fate] for n, case in enumerate(of_topic(topic))}
 
@@ -168,7 +168,7 @@ def test_silver_is_typed_and_one_row_a_grain(drained: World) -> None:
     assert {row["department"] for row in lines} == {None}
 
 
-def test_refused_rows_are_in_the_dlq_with_their_origin(drained: World) -> None:
+def test_b1_refused_rows_are_in_the_dlq_with_their_origin(drained: World) -> None:
     letters = list(read_all(dlq_name(CLICK), kafka(drained.env)))
     refused = {n: case for n, case in enumerate(of_topic(CLICK)) if "quarantine" in case.fate}
     assert sorted(int(letter.headers["source_offset"]) for letter in letters) == sorted(refused)
@@ -191,7 +191,7 @@ def test_the_report_counts_what_the_tables_hold(drained: World) -> None:
 
 
 @pytest.mark.timeout(1_600)
-def test_crashes_after_every_write_lose_and_double_nothing(broker: World, tmp_path: Path) -> None:
+def test_f4_crashes_after_every_write_lose_and_double_nothing(broker: World, tmp_path: Path) -> None:
     world = broker.at(tmp_path)
     crashed = world.spark("tests.fakes.crashing_stream")
     assert crashed.returncode == -signal.SIGKILL, crashed.stderr[-3_000:]
@@ -215,7 +215,7 @@ def test_crashes_after_every_write_lose_and_double_nothing(broker: World, tmp_pa
     assert len(letters) == batches  # the crash after the DLQ sent one again: at least once, told apart by its origin
 
 
-def test_a_truncated_checkpoint_is_refused_and_nothing_is_written(copied: World) -> None:
+def test_f5_a_truncated_checkpoint_is_refused_and_nothing_is_written(copied: World) -> None:
     before = _versions(copied)
     newest = max((path for path in (copied.checkpoint / "offsets").iterdir() if path.name.isdigit()), key=_batch)
     newest.write_text("")
@@ -226,7 +226,7 @@ def test_a_truncated_checkpoint_is_refused_and_nothing_is_written(copied: World)
     assert _versions(copied) == before
 
 
-def test_a_deleted_checkpoint_is_refused_and_can_be_rebuilt_without_a_double(copied: World) -> None:
+def test_f5_a_deleted_checkpoint_is_refused_and_can_be_rebuilt_without_a_double(copied: World) -> None:
     tables = (
         catalog.BRONZE_CLICK,
         catalog.SILVER_CLICK,
@@ -248,14 +248,14 @@ def test_a_deleted_checkpoint_is_refused_and_can_be_rebuilt_without_a_double(cop
     assert not copied.checkpoint.with_name("process_clickstream.rebuilding").exists()
 
 
-def test_an_emptied_lake_under_a_kept_checkpoint_is_refused(copied: World) -> None:
+def test_f5_an_emptied_lake_under_a_kept_checkpoint_is_refused(copied: World) -> None:
     shutil.rmtree(catalog.BRONZE_CLICK.path(copied.lake))
     refused = copied.spark(RUN, "--once", "--topics", CLICK)
     assert refused.returncode == 7
     assert "without the other" in refused.stderr
 
 
-def test_a_dead_broker_is_named_within_the_deadline(drained: World, tmp_path: Path) -> None:
+def test_f2_a_dead_broker_is_named_within_the_deadline(drained: World, tmp_path: Path) -> None:
     dead = {"SHOP_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1", "SHOP_KAFKA__DELIVERY_TIMEOUT_MS": "1000"}
     world = World(tmp_path, {**drained.at(tmp_path).env, **dead})
     refused = world.spark(RUN, "--once", "--topics", CLICK)

@@ -21,7 +21,7 @@ FULL = settings(
 
 
 @pytest.mark.parametrize("topic", TYPED_TOPICS)
-def test_mutated_events_get_the_reference_verdict(topic: str) -> None:
+def test_b2_mutated_events_get_the_reference_verdict(topic: str) -> None:
     verdicts: list[RejectReason | None] = []
 
     @FULL

@@ -72,7 +72,7 @@ def test_an_additive_change_is_released(current: Path, tmp_path: Path) -> None:
     assert check_published.unpublished(current, published) == []
 
 
-def test_the_command_fails_on_a_breaking_change(
+def test_b9_the_command_fails_on_a_breaking_change(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], current: Path
 ) -> None:
     edit(current / CLICK_SCHEMA, lambda schema: schema["properties"].pop("page"))

@@ -108,7 +108,7 @@ EVOLUTIONS: list[tuple[str, Change, list[tuple[BreakingRule, str]]]] = [
 
 
 @pytest.mark.parametrize(("change", "expected"), [row[1:] for row in EVOLUTIONS], ids=[row[0] for row in EVOLUTIONS])
-def test_evolution(change: Change, expected: list[tuple[BreakingRule, str]]) -> None:
+def test_b9_evolution(change: Change, expected: list[tuple[BreakingRule, str]]) -> None:
     new = copy.deepcopy(BASE)
     change(new)
     assert new != BASE, "the evolution changes nothing"

@@ -21,7 +21,7 @@ from contracts.validators.json_text import exceeds_depth, has_duplicate_keys, pa
         '{"":1,"":2}',
     ],
 )
-def test_a_repeated_key_is_found(text: str) -> None:
+def test_b3_a_repeated_key_is_found(text: str) -> None:
     assert has_duplicate_keys(text.encode(), orjson.loads(text))
 
 

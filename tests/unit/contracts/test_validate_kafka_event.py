@@ -87,7 +87,7 @@ def test_a_detail_is_short_whatever_the_value() -> None:
     ],
     ids=["open-arrays", "open-objects", "arrays", "fewer-arrays", "texts", "numbers", "keys", "5-MiB"],
 )
-def test_hostile_values_cost_under_50_mb(value: bytes) -> None:
+def test_b3_hostile_values_cost_under_50_mb(value: bytes) -> None:
     tracemalloc.start()
     try:
         assert VALIDATORS[TRANSACTION].reason(value) is not None

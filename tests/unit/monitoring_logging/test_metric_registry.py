@@ -8,7 +8,7 @@ from feature_store.online_store.writer_metrics import WriterMetrics
 from model_serving.metrics import ServingMetrics
 from monitoring_logging.metric_registry import METRICS, MetricType
 
-_NAME = re.compile(r"(serving|feature_writer)_[a-z]+(_[a-z]+)*")
+_NAME = re.compile(r"(serving|feature_writer|ledger)_[a-z]+(_[a-z]+)*")
 
 
 def test_every_metric_is_fully_described() -> None:

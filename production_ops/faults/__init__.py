@@ -1,0 +1,1 @@
+"""Every promised fault, run by its tests and told in one table."""

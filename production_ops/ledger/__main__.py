@@ -1,0 +1,94 @@
+"""The ledger (`make ledger`): every event id from its producer to Kafka, the lake and the features, by intended fate.
+
+Reads: `truth/fates.parquet` of a run, the topics (a Kafka client of its own), the lake's Delta tables. Writes:
+`ledger.json` and `ledger.prom`. Exit code: 0 when nothing is lost, duplicated, misrouted or reordered and every stage
+that was demanded was judged, else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from data_sources.spool import FATES_FILE
+from production_ops.ledger.balance import balance
+from production_ops.ledger.model import Rules, Stage
+from production_ops.ledger.reading import read_evidence
+from production_ops.ledger.report import print_report, write_json, write_metrics
+from shared_utils.cli import run_main
+from shared_utils.errors import ConfigurationError
+from shared_utils.settings import REPO_ROOT, Settings, load_settings
+
+_WIDTH = 140
+
+
+def rules_of(settings: Settings, *, demanded: Sequence[Stage] = (), copies: bool = False, judge: bool = False) -> Rules:
+    """The rules of a run with these settings."""
+    return Rules(
+        demanded=frozenset(demanded),
+        copies_allowed=copies,
+        judge_strangers=judge,
+        allowed_lateness_ms=settings.lake.allowed_lateness_seconds * 1000,
+        session_lateness_ms=settings.flink.session_lateness_seconds * 1000,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Judge, print and write; 1 when it does not balance."""
+    arguments = _parser().parse_args(argv)
+    settings = load_settings()
+    run_dir: Path = REPO_ROOT / (arguments.run_dir or settings.run_dir)
+    lake = arguments.lake or (run_dir / "lake" if arguments.run_dir else REPO_ROOT / settings.lake.root)
+    evidence = read_evidence(settings.kafka.bootstrap_servers, lake, arguments.truth or run_dir / FATES_FILE)
+    rules = rules_of(
+        settings,
+        demanded=_stages(arguments.stages),
+        copies=arguments.copies_allowed,
+        judge=arguments.judge_strangers,
+    )
+    result = balance(evidence, rules)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH
+    print_report(result, console, shown=arguments.show)
+    out: Path = arguments.out or run_dir / "ledger"
+    out.mkdir(parents=True, exist_ok=True)
+    console.print(f"Written: {write_json(result, out)}, {write_metrics(result, out)}", soft_wrap=True)
+    return 0 if result.balanced else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make ledger", description=__doc__)
+    parser.add_argument("--run-dir", type=Path, help="the run's folder, with truth/ and lake/ (default: the settings')")
+    parser.add_argument("--truth", type=Path, help="the truth file (default: <run-dir>/truth/fates.parquet)")
+    parser.add_argument("--lake", type=Path, help="the lake's folder")
+    parser.add_argument("--out", type=Path, help="where ledger.json and ledger.prom go (default: <run-dir>/ledger)")
+    parser.add_argument("--stages", default="", help=f"stages that must be judged: all, or of {', '.join(Stage)}")
+    parser.add_argument("--show", type=int, default=5, help="differences shown of each stage and kind")
+    parser.add_argument(
+        "--copies-allowed",
+        action="store_true",
+        help="a producer was killed: a record may stand twice in Kafka if its copies end as duplicates",
+    )
+    parser.add_argument(
+        "--judge-strangers",
+        action="store_true",
+        help="give records that no producer announced the fate of their contract, rather than call them misrouted",
+    )
+    return parser
+
+
+def _stages(text: str) -> list[Stage]:
+    if text == "all":
+        return list(Stage)
+    try:
+        return [Stage(name) for name in text.split(",") if name]
+    except ValueError as exc:
+        raise ConfigurationError(f"{exc}.", f"Name all, or stages of {', '.join(Stage)}.") from exc
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,172 @@
+"""The ledger's own eyes: a Kafka client and a reader of Delta tables that no other code of the platform uses.
+
+Nothing here goes through `shared_utils.kafka_helpers`, the streams or the stores: a defect there must not hide itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+
+import confluent_kafka as kafka
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from confluent_kafka.admin import AdminClient
+from deltalake import DeltaTable
+
+from contracts.topics_names import CLICK, FEATURE_TOPICS, SHOP_TOPICS, dlq_name, late_name
+from data_lake import catalog
+from data_lake.catalog import Table
+from production_ops.ledger.model import Coordinate, Evidence, Row, Seen, Sent
+from shared_utils.errors import DataError, DependencyError
+
+NUMBER_HEADER: Final = "spool_id"
+TOPICS: Final = (
+    *SHOP_TOPICS,
+    *FEATURE_TOPICS,
+    late_name(CLICK),
+    *(dlq_name(topic) for topic in (*SHOP_TOPICS, *FEATURE_TOPICS)),
+)
+_PATIENCE_SECONDS: Final = 30.0
+_BATCH: Final = 5_000
+
+
+def read_evidence(bootstrap_servers: str, lake_root: Path, truth: Path) -> Evidence:
+    """Everything that a run left behind.
+
+    Raises:
+        DependencyError: Kafka does not answer.
+        DataError: there is no truth file.
+    """
+    return Evidence(
+        sent=read_truth(truth),
+        topics=read_topics(bootstrap_servers, TOPICS),
+        bronze=_rows_of(catalog.BRONZE_OF_TOPIC, SHOP_TOPICS, lake_root),
+        ends=read_ends(lake_root),
+        archived=_rows_of(catalog.BRONZE_OF_FEATURE_TOPIC, FEATURE_TOPICS, lake_root),
+    )
+
+
+def read_truth(path: Path) -> list[Sent]:
+    """The intended fate of every record. Raises DataError without a file."""
+    if not path.exists():
+        raise DataError(f"There is no truth file {path}.", "Name the run's: --run-dir or --truth.")
+    names = ("spool_id", "topic", "event_id", "fate", "fault")
+    table = pq.read_table(path, columns=list(names))
+    return [Sent(*row) for row in zip(*(table[name].to_pylist() for name in names), strict=True)]
+
+
+def read_topics(bootstrap_servers: str, names: Sequence[str]) -> dict[str, list[Seen]]:
+    """Every committed record of those topics that exist, by partition and offset.
+
+    Raises:
+        DependencyError: the broker does not answer.
+    """
+    config: dict[str, str | int] = {"bootstrap.servers": bootstrap_servers, "log_level": 0}
+    try:
+        there = AdminClient({**config}).list_topics(timeout=10).topics
+    except kafka.KafkaException as exc:
+        raise DependencyError(f"Kafka at {bootstrap_servers} does not answer ({exc}).", "Start it.") from exc
+    return {
+        name: sorted(_read_topic(config, name, sorted(there[name].partitions)), key=lambda seen: seen.coordinate)
+        for name in names
+        if name in there
+    }
+
+
+def _read_topic(config: Mapping[str, Any], topic: str, partitions: Sequence[int]) -> Iterator[Seen]:
+    consumer = kafka.Consumer(
+        {
+            **config,
+            "group.id": "ledger",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+        }
+    )
+    try:
+        consumer.assign([kafka.TopicPartition(topic, number, kafka.OFFSET_BEGINNING) for number in partitions])
+        open_partitions, heard = set(partitions), time.monotonic()
+        # The end that the broker itself reports, not an offset that was asked for before.
+        while open_partitions:
+            for message in consumer.consume(_BATCH, timeout=1.0):
+                heard = time.monotonic()
+                error = message.error()
+                if error is None:
+                    yield _seen(message)
+                elif error.code() == kafka.KafkaError._PARTITION_EOF:
+                    open_partitions.discard(cast(int, message.partition()))
+                else:
+                    raise DependencyError(f"Kafka does not give {topic}: {error.str()}.", "Look into its log.")
+            if time.monotonic() - heard > _PATIENCE_SECONDS:
+                raise DependencyError(f"Kafka fell silent in {topic}.", "Look into its log.")
+    finally:
+        consumer.close()
+
+
+def _seen(message: kafka.Message) -> Seen:
+    pairs = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    headers = {name: value or b"" for name, value in pairs}
+    number = headers.get(NUMBER_HEADER, b"")
+    return Seen(
+        topic=cast(str, message.topic()),
+        partition=cast(int, message.partition()),
+        offset=cast(int, message.offset()),
+        timestamp_ms=message.timestamp()[1],
+        key=message.key(),
+        value=message.value(),
+        headers=headers,
+        number=int(number) if number.isdigit() else None,
+    )
+
+
+def _rows_of(tables: Mapping[str, Table], topics: Sequence[str], lake_root: Path) -> dict[str, list[Row]]:
+    """The rows of the bronze tables that exist, those that came through Kafka."""
+    found: dict[str, list[Row]] = {}
+    for topic in topics:
+        columns = _columns(tables[topic], lake_root, ["topic", "partition", "offset", "value", "source"])
+        if columns is not None:
+            names = ("topic", "partition", "offset", "value", "source")
+            rows = zip(*(columns[name].to_pylist() for name in names), strict=True)
+            found[topic] = [Row((t, p, o), value) for t, p, o, value, source in rows if source == catalog.SOURCE_KAFKA]
+    return found
+
+
+def read_ends(lake_root: Path) -> list[tuple[Coordinate, str]]:
+    """Where each coordinate ended: a row written twice stands twice, a repaired late row is late."""
+    ends: list[tuple[Coordinate, str]] = []
+    for table, fate in (
+        (catalog.QUARANTINE, "'quarantine:' || reason"),
+        (catalog.LATE_EVENT, "'late'"),
+        (catalog.DUPLICATE_EVENT, "'duplicate'"),
+    ):
+        names = ["topic", "partition", "offset", *(["reason"] if table is catalog.QUARANTINE else [])]
+        if (rows := _columns(table, lake_root, names)) is not None:
+            query = f'SELECT topic, partition, "offset", {fate} FROM rows WHERE partition >= 0'  # noqa: S608
+            ends += [((topic, partition, offset), end) for topic, partition, offset, end in _query(rows, query)]
+    late = {coordinate for coordinate, fate in ends if fate == "late"}
+    for topic in SHOP_TOPICS:
+        table = catalog.SILVER_OF_TOPIC[topic]
+        lines = ["line_number"] if table is catalog.TRANSACTION_LINE else []
+        if (rows := _columns(table, lake_root, ["kafka_partition", "kafka_offset", *lines])) is not None:
+            # A basket has a row a line: written twice, each of its lines stands twice.
+            by_line = ", ".join(["kafka_partition", "kafka_offset", *lines])
+            copies = f"SELECT kafka_partition AS p, kafka_offset AS o, count(*) AS n FROM rows WHERE p >= 0 GROUP BY {by_line}"  # noqa: E501, S608
+            for partition, offset, count in _query(rows, f"SELECT p, o, max(n) FROM ({copies}) GROUP BY p, o"):  # noqa: S608
+                if (topic, partition, offset) not in late:
+                    ends += [((topic, partition, offset), "silver")] * count
+    return ends
+
+
+def _query(rows: pa.Table, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as con:
+        con.register("rows", rows)
+        return con.execute(query).fetchall()
+
+
+def _columns(table: Table, lake_root: Path, names: list[str]) -> pa.Table | None:
+    path = table.path(lake_root)
+    return DeltaTable(path).to_pyarrow_table(columns=names) if DeltaTable.is_deltatable(path) else None
