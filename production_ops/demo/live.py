@@ -14,6 +14,7 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 
 from contracts.topics_names import CLICK, FEATURE_TOPICS, FRAUD_ALERT, PAYMENT, TRANSACTION
+from data_sources.spool import FATES_FILE
 from feature_store.online_store.feature_intake import GROUP
 from ml_modeling.core.bundle import BUNDLE_FILE, ModelBundle
 from production_ops.demo.evidence import Offline
@@ -21,6 +22,10 @@ from production_ops.demo.shoppers import plan, watch
 from production_ops.demo.steps import Step
 from production_ops.demo.traffic import Answer
 from production_ops.demo.world import World, flink_steps
+from production_ops.ledger.__main__ import rules_of
+from production_ops.ledger.balance import balance
+from production_ops.ledger.model import Stage
+from production_ops.ledger.reading import read_evidence
 from production_ops.proofs import kafka_topics, live_shelf
 from production_ops.proofs.fraud import judge
 from production_ops.proofs.fraud_report import TRUTH
@@ -37,6 +42,7 @@ WRITER: Final = "feature_writer"
 SHOPPERS: Final = 40
 _PATIENCE_SECONDS: Final = 300.0
 _POLL_SECONDS: Final = 0.25
+_SHOWN: Final = 6
 _READ_BY: Final = {
     "flink-session_aggregator": (CLICK,),
     "flink-realtime_features": (CLICK, TRANSACTION),
@@ -77,6 +83,27 @@ def _wait_group(settings: Settings, group: str, topics: Sequence[str]) -> None:
         if time.monotonic() > deadline:
             raise DependencyError(f"{group} has {unread:,} records left unread.", "Read its log in the run's folder.")
         time.sleep(_POLL_SECONDS)
+
+
+def prove_live_ledger(world: World, settings: Settings) -> ProofResult:
+    """Every event from its producer to Kafka, bronze, the dead letters, the feature topics and their archive.
+
+    Silver is left out: the gold jobs have put the late rows into it by now, and the event ledger judged it before.
+    """
+    evidence = read_evidence(settings.kafka.bootstrap_servers, world.lake, world.run_dir / FATES_FILE)
+    demanded = frozenset(Stage) - {Stage.SILVER}
+    result = balance(evidence, rules_of(settings, demanded=tuple(demanded)))
+    stages = [stage for stage in result.stages if stage.stage in demanded]
+    found = [f"{s.stage}: {d.word} {d.subject}: {d.detail}" for s in stages for d in s.differences]
+    accounted = ", ".join(f"{stage.accounted:,} {stage.stage.replace('_', ' ')}" for stage in stages)
+    return ProofResult(
+        name="live ledger",
+        figure=f"{result.sent:,} events: {accounted}; {len(found)} lost, doubled, misrouted or reordered",
+        bound="0, every stage judged",
+        passed=not found and not result.missing,
+        findings=tuple([*result.missing, *found][:_SHOWN]),
+        numbers={"events": result.sent, "differences": len(found)},
+    )
 
 
 def prove_fraud(world: World, settings: Settings) -> ProofResult:

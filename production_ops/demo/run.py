@@ -156,6 +156,7 @@ def live_world(
     start_servers(stack, console, (live.WRITER,))
     stages = Stages(world, stack, console, outcome)
     stages.run_steps([Step("live weeks into the live store", lambda: live.wait_written(settings))])
+    stages.prove(lambda: live.prove_live_ledger(world, settings))
     base_url = f"http://{stack.address('serving')}"
     outcome.reactions = live.let_shoppers_click(world, settings, offline, outcome.answers, base_url, token)
     stages.prove(lambda: live_shelf.shelf_reacts(outcome.reactions))
