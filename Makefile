@@ -35,13 +35,13 @@ demo: setup ## a year of shopping becomes a served recommendation, with a verdic
 prove: setup ## break one thing at a time and see its proof go red
 	@$(PY) -m production_ops.prove $(ARGS)
 
-.PHONY: prove-faults
-prove-faults: setup ## kill, freeze, fill and spoil each part, seeded (ARGS="--only F4,F6" chooses)
-	@$(PY) -m production_ops.faults $(ARGS)
-
 .PHONY: ledger
-ledger: setup ## account for every event of a running stack, stage by stage
+ledger: setup ## every event id of a run, from its producer to the features (ARGS="--run-dir build/demo --stages all")
 	@$(PY) -m production_ops.ledger $(ARGS)
+
+.PHONY: prove-faults
+prove-faults: setup ## kill, freeze, fill and feed garbage, seeded; one table of what held (ARGS="--only F4,B1 --seed 7")
+	@$(PY) -m production_ops.faults $(ARGS)
 
 .PHONY: test
 test: setup ## all tests (ARGS="-k kafka" chooses)

@@ -18,6 +18,7 @@ class RejectReason(StrEnum):
     SEMANTIC = "SEMANTIC"  # fields that contradict each other
     FUTURE = "FUTURE"  # event_time over 5 minutes after arrival; judged by the streams, which know the arrival
     ID_CONFLICT = "ID_CONFLICT"  # another payload under an event_id already taken; judged by silver
+    PROCESSING = "PROCESSING"  # accepted by its contract, but a step of its consumer failed on it, three times
 
 
 class Refusal(NamedTuple):

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
+import structlog
 
 from contracts.reasons import MAX_CLOCK_LEAD_SECONDS, Refusal, RejectReason
 from contracts.topics_names import CUSTOMER_FEATURE, FEATURE_TOPICS, PRODUCT_FEATURE, SESSION_FEATURE, dlq_name
-from contracts.validators.validate_kafka_event import Validator
+from contracts.validators.validate_kafka_event import MAX_DETAIL_CHARS, Validator
 from feature_store.core.live_packing import minute_of, pack_customer_minute, pack_product_minute, pack_visit
 from shared_utils.records import Received, Record
 from shared_utils.time_utils import ms_of
 
+log = structlog.get_logger(__name__)
+
+TRIES: Final = 3
 _HAPPENED: Final = {CUSTOMER_FEATURE: "event_time", PRODUCT_FEATURE: "event_time", SESSION_FEATURE: "session_end"}
 
 
@@ -66,12 +70,24 @@ class Judge:
             if refusal is None:
                 event = orjson.loads(record.value or b"")
                 refusal = _from_future(record, event)
-            if refusal is None:
-                judged.accepted.append(record)
-                judged.updates.append(update_of(record, event))
+            update = refusal or _update_or_refusal(record, event)
+            if isinstance(update, Refusal):
+                judged.refused.append((record, update))
             else:
-                judged.refused.append((record, refusal))
+                judged.accepted.append(record)
+                judged.updates.append(update)
         return judged
+
+
+def _update_or_refusal(record: Received, event: Any) -> LiveUpdate | Refusal:
+    """What the store keeps of a valid record; a record on which that fails must not stop those behind it."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return update_of(record, event)
+        except Exception as exc:
+            log.warning("feature_poison", topic=record.topic, offset=record.offset, attempt=attempt, error=repr(exc))
+            detail = f"{TRIES} tries: {exc!r}"[:MAX_DETAIL_CHARS]
+    return Refusal(RejectReason.PROCESSING, detail)
 
 
 def update_of(record: Received, event: Any = None) -> LiveUpdate:

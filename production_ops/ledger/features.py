@@ -129,6 +129,7 @@ def _count_refused(topic: str, event: Mapping[str, Any], key: MinuteKey, minutes
     for counted in adds:
         # An impossible day is read as another one: the record says as which.
         add_to(minutes, replace(counted, key=key))
+        minutes[key].slipped = True
 
 
 def _judge_minute(key: MinuteKey, minute: Minute | None, state: dict[str, Any] | None, balance: StageBalance) -> bool:
@@ -150,7 +151,7 @@ def _judge_minute(key: MinuteKey, minute: Minute | None, state: dict[str, Any] |
                     ", ".join(wrong.values()) or "other products", _suspects(minute, wrong, more or fewer))  # fmt: skip
         return False
     touches = [touch for touch, _ in minute.touches]
-    if key.topic == CUSTOMER_FEATURE and _touches(state) != touches and not _is_approximate(minute):
+    if key.topic == CUSTOMER_FEATURE and _touches(state) != touches and not minute.slipped:
         moved = [i for (touch, i), found in zip(minute.touches, _touches(state), strict=True) if touch != found]
         balance.add(Word.REORDERED, _named(key), "its products stand in another order than they came", moved)
         return False

@@ -41,12 +41,16 @@ class MinuteKey(NamedTuple):
 
 @dataclass(slots=True)
 class Minute:
-    """What a minute must hold. `ids` are the events in it, in the order of their partition, as often as they count."""
+    """What a minute must hold. `ids` are the events in it, in the order of their partition, as often as they count.
+
+    `slipped`: a refused event was counted in it too, at a place in its order that is not known.
+    """
 
     sums: dict[str, int]
     latest: str = ""
     ids: list[str] = field(default_factory=list)
     touches: list[tuple[Touch, str]] = field(default_factory=list)
+    slipped: bool = False
 
     def add(self, counted: Counted) -> None:
         """Count one contribution of an event."""

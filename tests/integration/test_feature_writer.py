@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 import signal
+import struct
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +23,7 @@ from contracts.topics_names import CUSTOMER_FEATURE, FEATURE_TOPICS, PRODUCT_FEA
 from data_lake.catalog import BRONZE_CUSTOMER_FEATURE
 from feature_store.core.live_windows import CustomerMinutes, ProductCategories, customer_features
 from feature_store.live_history import customer_minutes_as_of
-from feature_store.online_store import feature_intake, rebuild_live, stream_writer
+from feature_store.online_store import feature_intake, live_records, rebuild_live, stream_writer
 from feature_store.online_store.archive import Taken
 from feature_store.online_store.feature_intake import GROUP
 from feature_store.online_store.live_store import LiveStore, Mark
@@ -143,6 +146,34 @@ def test_a_refused_record_goes_to_the_dead_letters_once_and_the_others_pass(path
     assert letter.headers["traceparent"] == b"t"
     assert metrics.value("feature_writer_records_total", topic=PRODUCT_FEATURE, verdict="refused") == 1
     path.check_exact()
+
+
+def test_b4_a_poison_pill_is_tried_three_times_and_the_others_pass(
+    path: LivePath, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    pack, tries = live_records.pack_customer_minute, 0
+
+    def crash_on_one(event: dict[str, Any], *rest: Any) -> bytes:
+        nonlocal tries
+        if event["customer_id"] == 7:
+            tries += 1
+            raise struct.error("planted")
+        return pack(event, *rest)
+
+    path.send(clicks(10))
+    with monkeypatch.context() as patched, path.running() as metrics:
+        patched.setattr(live_records, "pack_customer_minute", crash_on_one)
+        path.send(clicks(10, first_version=2))
+        series, labels = "feature_writer_records_total", {"topic": CUSTOMER_FEATURE}
+        began = time.monotonic()
+        wait_until(lambda: metrics.value(series, **labels, verdict="accepted") == 18, "the others", 5)
+        record_property("others after s", round(time.monotonic() - began, 1))
+        wait_until(lambda: metrics.value(series, **labels, verdict="refused") == 2, "the letters", 5)
+    letters = list(read_all(dlq_name(CUSTOMER_FEATURE), path.settings.kafka))
+    assert [(each.key, each.headers["reason"]) for each in letters] == [(b"7", b"PROCESSING")] * 2
+    assert b"3 tries" in letters[0].headers["detail"]
+    assert tries == 6
+    assert len(path.in_lake()) == 18
 
 
 def test_a_new_partition_is_read_too(path: LivePath, monkeypatch: pytest.MonkeyPatch) -> None:
