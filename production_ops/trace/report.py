@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from production_ops.trace.core.journey import Hop, Journey
+from production_ops.trace.core.journey import Hop, Journey, Name
 from production_ops.trace.core.uses import DecisionUse, TraceMatch
 from shared_utils.time_utils import EPOCH, to_rfc3339
 
@@ -35,7 +35,9 @@ def print_journey(journey: Journey, source: str, console: Console) -> None:
     trace = journey.trace
     console.print(f"  trace {trace.trace_id}" if trace else "  no trace: the click has no valid traceparent header")
     console.print(_hops(journey))
+    console.print()
     console.print(Text("\n".join(bars(journey)), no_wrap=True, overflow="crop"))
+    console.print()
     if journey.decisions:
         console.print(_decisions(journey))
     _conclude(journey, console)
@@ -113,9 +115,9 @@ def _hops(journey: Journey) -> Table:
 def _decisions(journey: Journey) -> Table:
     uses = [use for use in journey.decisions if use.use.is_use] or list(journey.decisions)
     shown = uses[:_DECISIONS_SHOWN]
-    title = f"Decisions of customer {journey.customer_id}: {len(journey.decisions)}, "
     used = sum(use.use.is_use for use in journey.decisions)
-    table = Table(box=None, padding=(0, 1, 0, 0), width=80, title=f"{title}{used} with the click", title_justify="left")
+    title = f"Decisions of customer {journey.customer_id}: {len(journey.decisions)}, {used} of them with the click"
+    table = Table(box=None, padding=(0, 1, 0, 0), width=80, title=title, title_justify="left")
     for name, width in (("decision", 9), ("at (UTC)", 12), ("trace", 7), ("use", 18)):
         table.add_column(name, width=width)
     table.add_column("evidence", ratio=1)
@@ -132,8 +134,11 @@ def _decisions(journey: Journey) -> Table:
 def _conclude(journey: Journey, console: Console) -> None:
     if journey.mismatches:
         console.print(f"The trace id does not match in: {', '.join(journey.mismatches)}.", style="bold red")
-    elif journey.trace:
-        console.print("Every traceparent that goes on with this click carries its trace id.", style="green")
+        return
+    matches = [hop.match for hop in journey.hops if hop.name is not Name.DECISION]
+    same = [*matches, *(use.match for use in journey.decisions)].count(TraceMatch.SAME)
+    if same:
+        console.print(f"All {same} headers of records made with this click carry the trace id that they must.")
 
 
 def _hop_json(hop: Hop) -> dict[str, Any]:
