@@ -68,6 +68,10 @@ bench: setup ## both engines over the whole year, compared row by row
 bench-freshness: setup ## from a click to the feature read, hop by hop, beside a steady load
 	@$(PY) -m tests.benchmarks.bench_freshness $(ARGS)
 
+.PHONY: trace
+trace: setup ## one click's journey with the delay of each hop (ARGS="--event-id ID", "--customer ID", "--json")
+	@$(PY) -m production_ops.trace $(ARGS)
+
 .PHONY: doctor
 doctor: ## what this machine has, what is wrong with it, and what to do
 	@deployment/local/ensure_system.sh --check || test -x $(PY)

@@ -133,7 +133,7 @@ class CustomerFeature(Contract):
         str,
         Field(min_length=36, max_length=36, pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
     ]
-    """The event that this record came with; the record's `traceparent` header is that event's."""
+    """The event that this record came with; the record's `traceparent` header goes on with that event's trace."""
     views: Annotated[int, Field(ge=0, le=1_000_000_000)]
     """Product pages seen."""
     adds: Annotated[int, Field(ge=0, le=1_000_000_000)]
@@ -165,7 +165,7 @@ class ProductFeature(Contract):
         str,
         Field(min_length=36, max_length=36, pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
     ]
-    """The event that this record came with; the record's `traceparent` header is that event's."""
+    """The event that this record came with; the record's `traceparent` header goes on with that event's trace."""
     views: Annotated[int, Field(ge=0, le=1_000_000_000)]
     """Product pages seen."""
     adds: Annotated[int, Field(ge=0, le=1_000_000_000)]

@@ -90,7 +90,7 @@ class LastEvent:
 
     @property
     def traceparent(self) -> str | None:
-        """The event's trace context as its Kafka header said it; None where it had none."""
+        """The trace context of the feature record, which goes on with the event's trace; None where it had none."""
         text = self.trace[1:].hex()
         return f"{text[:2]}-{text[2:34]}-{text[34:50]}-{text[50:]}" if self.trace[0] else None
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from shared_utils.errors import DataError, DependencyError
 from shared_utils.local_stack import procfs
@@ -56,13 +57,18 @@ def read(run_dir: Path) -> list[KeptProcess]:
     Raises:
         DataError: the record is damaged.
     """
-    path = run_dir / _FILE
-    if not path.exists():
-        return []
     try:
-        return [KeptProcess(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))["processes"]]
-    except (ValueError, KeyError, TypeError) as exc:
-        raise DataError(f"{path} is damaged ({exc!r}).", "Stop the processes by hand and delete it.") from exc
+        return [KeptProcess(**entry) for entry in _record(run_dir)["processes"]]
+    except (KeyError, TypeError) as exc:
+        raise _damaged(run_dir, exc) from exc
+
+
+def environment(run_dir: Path) -> dict[str, str]:
+    """The settings of the clients of what was left running there. Raises DataError like `read`."""
+    try:
+        return dict(_record(run_dir)["env"])
+    except (KeyError, TypeError, ValueError) as exc:
+        raise _damaged(run_dir, exc) from exc
 
 
 def stop(run_dir: Path) -> list[str]:
@@ -82,6 +88,20 @@ def stop(run_dir: Path) -> list[str]:
         raise DependencyError(f"{', '.join(survivors)} survive SIGKILL.", "See `ps` and dmesg.")
     (run_dir / _FILE).unlink(missing_ok=True)
     return [process.name for process in running]
+
+
+def _record(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / _FILE
+    if not path.exists():
+        return {"processes": [], "env": {}}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as exc:
+        raise _damaged(run_dir, exc) from exc
+
+
+def _damaged(run_dir: Path, exc: Exception) -> DataError:
+    return DataError(f"{run_dir / _FILE} is damaged ({exc!r}).", "Stop the processes by hand and delete it.")
 
 
 def _wait(processes: Iterable[KeptProcess], seconds: float) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from contracts.generated.flink_ddl import FLINK_DDL, FLINK_SINK_DDL, INSTANT_PATTERN
 from contracts.reasons import MAX_CLOCK_LEAD_SECONDS
 from contracts.registry import CONTRACTS_DIR
 from contracts.registry import topic as topic_of
 from shared_utils.settings import Settings
+
+_TRACEPARENT: Final = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 
 
 def source_table(topic: str, job: str, settings: Settings, *, lateness_seconds: int) -> str:
@@ -61,6 +65,17 @@ def minute(column: str) -> str:
 def record_key(column: str) -> str:
     """A Kafka key: the decimal text of a number."""
     return f"CAST({column} AS STRING)"
+
+
+def next_span(*identity: str) -> str:
+    """The W3C trace context of a record that is made of an event: the event's trace, and a span of the record's own.
+
+    `identity`: SQL expressions that tell the record from all others, so that a repeat has the same span. Without a
+    header of that form on the event it is null, and a null header is not sent.
+    """
+    own = f"SUBSTRING(MD5(CONCAT_WS('|', {', '.join(f'CAST({text} AS STRING)' for text in identity)})), 1, 16)"
+    child = f"CONCAT(SUBSTRING(traceparent, 1, 36), {own}, SUBSTRING(traceparent, 53))"
+    return f"CASE WHEN REGEXP(traceparent, '{_TRACEPARENT}') THEN {child} END"
 
 
 def headers(**texts: str) -> str:

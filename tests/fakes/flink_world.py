@@ -104,6 +104,12 @@ def traceparent(event: Json) -> bytes:
     return f"00-{digits}-{digits[:16]}-01".encode()
 
 
+def is_next_span(header: bytes, parent: bytes) -> bool:
+    """Whether a header goes on with its parent's trace, in a span of its own."""
+    (version, trace, span, flags), (_, of_trace, of_span, _) = header.split(b"-"), parent.split(b"-")
+    return (version, trace, flags, len(span)) == (b"00", of_trace, b"01", 16) and span != of_span
+
+
 def record(topic: str, event: Json, arrival_ms: int) -> Record:
     """The event as a Kafka record."""
     headers = {"traceparent": traceparent(event), "schema_version": b"1"}

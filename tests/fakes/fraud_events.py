@@ -13,6 +13,7 @@ import orjson
 from contracts.topics_names import PAYMENT, TRANSACTION
 from shared_utils.records import Record
 from shared_utils.time_utils import EPOCH, to_rfc3339
+from tests.fakes.flink_world import traceparent
 
 START_MS = 1_790_000_000_000
 _PURCHASE_MINUTES = 60 * 24 * 28
@@ -135,5 +136,5 @@ def _arrivals(events: Iterator[tuple[int, Event]], topic: str, rng: random.Rando
 
 def _record(topic: str, event: Event, arrival_ms: int) -> Record:
     key = str(event["customer_id"]).encode()
-    headers = {"traceparent": f"00-{event['event_id']}-01".encode()}
+    headers = {"traceparent": traceparent(event)}
     return Record(topic, key, orjson.dumps(event), arrival_ms, headers)

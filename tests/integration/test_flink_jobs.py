@@ -20,7 +20,7 @@ from shared_utils.local_stack import LocalStack
 from shared_utils.records import Record
 from tests.fakes import flink_world
 from tests.fakes.flink_cluster import FlinkUnderTest, comparable, newest, wait_until
-from tests.fakes.flink_world import Expected, World, closing, expect, make, with_products
+from tests.fakes.flink_world import Expected, World, closing, expect, is_next_span, make, with_products
 from tests.unit.contracts.examples import bad_examples, good_examples
 
 pytestmark = [pytest.mark.flink, pytest.mark.kafka, pytest.mark.timeout(1_500)]
@@ -129,7 +129,7 @@ def test_each_event_sends_one_record_with_its_trace(flink: FlinkUnderTest, expec
     sent: Counter[tuple[int, str]] = Counter()
     for record in flink.received(CUSTOMER_FEATURE):
         value = json.loads(record.value or b"")
-        assert record.headers["traceparent"] == expected.traces[value["last_event_id"]]
+        assert is_next_span(record.headers["traceparent"], expected.traces[value["last_event_id"]])
         sent[value["customer_id"], value["bucket_start"]] += 1
     assert sent == {key: state["version"] for key, state in expected.customers.items()}
 

@@ -21,6 +21,7 @@ from ingestion_layer.kafka.replay_live import records
 from shared_utils.local_stack import LocalStack
 from shared_utils.settings import REPO_ROOT
 from stream_processing.core.fraud_rules import RULES_FILE, Pattern
+from tests.fakes.flink_world import is_next_span
 from tests.fakes.fraud_cluster import NAMES, FraudCluster
 from tests.fakes.fraud_events import closing, jittered
 
@@ -60,7 +61,13 @@ def test_f6_alerts_equal_brute_force_through_a_kill_of_the_taskmanager(start: St
     assert before < len(expected), "the kill came after the end"
     assert {alert["alert_id"]: alert for alert in alerts} == expected
     assert all(record.key == str(alert["customer_id"]).encode() for record, alert in zip(received, alerts, strict=True))
-    assert all(record.headers["traceparent"].decode().startswith("00-") for record in received)
+    sources = {
+        orjson.loads(record.value or b"")["event_id"]: record.headers["traceparent"]
+        for topic in (PAYMENT, TRANSACTION)
+        for record in cluster.received(topic)
+    }
+    for record, alert in zip(received, alerts, strict=True):
+        assert is_next_span(record.headers["traceparent"], sources[alert["event_ids"][-1]])
 
 
 @pytest.mark.parametrize("declines", [4, 6], ids=["good", "broken"])

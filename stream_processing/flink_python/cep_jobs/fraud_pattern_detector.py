@@ -65,7 +65,7 @@ def statements(settings: Settings) -> Statements:
         event_time=sql.instant("event_time"),
         first_event_time=sql.instant("first_event_time"),
         key=sql.record_key("customer_id"),
-        headers=sql.headers(traceparent="traceparent"),
+        headers=sql.headers(traceparent=sql.next_span("alert_id")),
         alerts=fraud_sql.all_alerts(rules),
     )
     return Statements(

@@ -61,7 +61,7 @@ _CUSTOMER_FEATURES: Final = f"""
 INSERT INTO customer_feature_sink
 SELECT customer_id, bucket_start, version, {sql.instant("latest")}, event_id,
   `views`, adds, removes, searches, purchases, spend_cents, products, {sql.record_key("customer_id")},
-  {sql.headers(traceparent="traceparent")}
+  {sql.headers(traceparent=sql.next_span("'customer'", "event_id", "version"))}
 FROM (
   SELECT customer_id, bucket_start, event_id, traceparent,
     COUNT(*) OVER so_far AS version,
@@ -86,7 +86,8 @@ FROM (
 _PRODUCT_FEATURES: Final = f"""
 INSERT INTO product_feature_sink
 SELECT product_id, bucket_start, version, {sql.instant("latest")}, event_id, `views`, adds, purchases, spend_cents,
-  {sql.record_key("product_id")}, {sql.headers(traceparent="traceparent")}
+  {sql.record_key("product_id")},
+  {sql.headers(traceparent=sql.next_span("'product'", "product_id", "event_id", "version"))}
 FROM (
   SELECT product_id, bucket_start, event_id, traceparent,
     COUNT(*) OVER so_far AS version,

@@ -10,7 +10,8 @@ import pytest
 from deltalake import DeltaTable
 
 from contracts.topics_names import CUSTOMER_FEATURE, SESSION_FEATURE
-from data_lake.catalog import BRONZE_CUSTOMER_FEATURE
+from data_lake import maintenance
+from data_lake.catalog import BRONZE_CUSTOMER_FEATURE, BRONZE_OF_FEATURE_TOPIC, Table
 from feature_store.online_store import archive as archive_module
 from feature_store.online_store.archive import ArchiveWorker, FeatureArchive, Taken
 from feature_store.online_store.writer_metrics import WriterMetrics
@@ -31,6 +32,11 @@ def taken(*offsets: int, partition: int = 0, end: int | None = None) -> Taken:
 def offsets_in(root: Path, partition: int = 0) -> list[int]:
     rows = DeltaTable(BRONZE_CUSTOMER_FEATURE.path(root)).to_pyarrow_table().to_pylist()
     return sorted(row["offset"] for row in rows if row["partition"] == partition)
+
+
+def rows_in(root: Path) -> list[dict[str, object]]:
+    rows = DeltaTable(BRONZE_CUSTOMER_FEATURE.path(root)).to_pyarrow_table().to_pylist()
+    return sorted(rows, key=lambda row: (row["partition"], row["offset"]))
 
 
 def test_a_record_is_kept_as_received(tmp_path: Path) -> None:
@@ -148,3 +154,40 @@ def test_the_cadence_is_kept_and_the_end_does_not_wait_for_it(tmp_path: Path) ->
     worker.close()
     assert offsets_in(tmp_path) == [0, 1]
     assert DeltaTable(BRONZE_CUSTOMER_FEATURE.path(tmp_path)).version() == 1
+
+
+@pytest.mark.parametrize("table", BRONZE_OF_FEATURE_TOPIC.values(), ids=lambda table: table.name)
+def test_maintenance_knows_the_archive(table: Table) -> None:
+    assert table is maintenance.BY_NAME[table.full_name]
+
+
+def test_a_compacted_archive_knows_how_far_it_is(tmp_path: Path) -> None:
+    archive = FeatureArchive(tmp_path)
+    for offset in range(4):
+        archive.append(taken(offset))
+    archive.append(taken(0, 1, partition=1, end=5))
+    before = rows_in(tmp_path)
+
+    table = DeltaTable(BRONZE_CUSTOMER_FEATURE.path(tmp_path))
+    assert maintenance.optimize(table) == (5, 1)
+    table.create_checkpoint()
+    table.cleanup_metadata()
+
+    for reopened in (archive, FeatureArchive(tmp_path)):
+        assert reopened.last_offset((CUSTOMER_FEATURE, 0)) == 3
+        assert reopened.last_offset((CUSTOMER_FEATURE, 1)) == 5
+        assert reopened.append(taken(0, 1, 2, 3)) == 0
+    assert archive.append(taken(3, 4)) == 1
+    assert [row for row in rows_in(tmp_path) if row["offset"] != 4] == before
+
+
+def test_an_archive_is_compacted_while_the_writer_appends(tmp_path: Path) -> None:
+    archive = FeatureArchive(tmp_path)
+    for offset in range(3):
+        archive.append(taken(offset))
+    behind = DeltaTable(BRONZE_CUSTOMER_FEATURE.path(tmp_path))
+    archive.append(taken(3))
+    maintenance.optimize(behind)
+    archive.append(taken(3, 4))
+    assert offsets_in(tmp_path) == [0, 1, 2, 3, 4]
+    assert FeatureArchive(tmp_path).last_offset((CUSTOMER_FEATURE, 0)) == 4

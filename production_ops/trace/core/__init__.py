@@ -1,0 +1,1 @@
+"""The join of the evidence, without any client."""
