@@ -160,13 +160,6 @@ LEDGER_DIFFERENCE_EVENTS = Metric(
     "What is lost, duplicated, misrouted or reordered at a stage.",
     ("stage", "kind"),
 )
-LEDGER_KNOWN_GAP_EVENTS = Metric(
-    "ledger_known_gap_events",
-    MetricType.GAUGE,
-    "events",
-    "Refused events that a stage counts, of the kinds that are known and named.",
-    ("stage",),
-)
 LEDGER_STAGE_JUDGED = Metric(
     "ledger_stage_judged", MetricType.GAUGE, "boolean", "1 when a stage left all its evidence.", ("stage",)
 )

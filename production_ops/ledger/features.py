@@ -24,24 +24,6 @@ from production_ops.ledger.minutes import (
 from production_ops.ledger.model import Coordinate, Evidence, Rules, Seen, Stage, StageBalance, Word
 from production_ops.ledger.placing import Placed
 
-KNOWN_GAPS: Final = frozenset(
-    {
-        "byte_order_mark",
-        "repeated_key",
-        "two_documents",
-        "unknown_field",
-        "key_as_text",
-        "key_as_fraction",
-        "impossible_day",
-        "list_of_events",
-        "negative_cents",
-        "quantity_out_of_range",
-        "wrong_total",
-        "repeated_line_number",
-    }
-)
-"""Kinds of malformed events that a typed reading of JSON takes though the contract refuses them (ADR 0007)."""
-
 _MINUTE_TOPICS: Final = (CUSTOMER_FEATURE, PRODUCT_FEATURE)
 
 
@@ -93,7 +75,7 @@ def _count_what_slipped_in(
     minutes: dict[MinuteKey, Minute],
     balance: StageBalance,
 ) -> None:
-    """Name the events that features count though they are refused, and let their minutes be judged with them."""
+    """Name the events that features count though they are refused; their minutes are judged with them, once."""
     refused = _refused(placed)
     for key, ids in sent_for.items():
         known = set(minutes[key].ids) if key in minutes else set()
@@ -103,11 +85,7 @@ def _count_what_slipped_in(
                 balance.add(Word.MISROUTED, event_id, f"counted in {subject}, but not an event of it", [event_id])
                 continue
             item, event = refused[event_id]
-            if item.sent.fault in KNOWN_GAPS:
-                balance.gaps[f"{item.sent.fault} counted in {key.topic}"] += 1
-            else:
-                detail = f"counted in {subject}, but meant for {item.fate}"
-                balance.add(Word.MISROUTED, event_id, detail, [event_id])
+            balance.add(Word.MISROUTED, event_id, f"counted in {subject}, but meant for {item.fate}", [event_id])
             _count_refused(item.seen.topic, event, key, minutes)
 
 

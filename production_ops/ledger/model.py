@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -112,7 +111,7 @@ class Difference:
 
 @dataclass(slots=True)
 class StageBalance:
-    """What a stage accounts for. `unjudged` says what it could not look at, and why; `gaps` what is known and named."""
+    """What a stage accounts for. `unjudged` says what it could not look at, and why."""
 
     stage: Stage
     accounted: int = 0
@@ -120,7 +119,6 @@ class StageBalance:
     copies: int = 0
     differences: list[Difference] = field(default_factory=list)
     unjudged: list[str] = field(default_factory=list)
-    gaps: Counter[str] = field(default_factory=Counter)
 
     def add(self, word: Word, subject: str, detail: str, ids: Iterable[str] = ()) -> None:
         """Note a difference."""

@@ -23,12 +23,12 @@ _IDS_SHOWN: Final = 5
 def print_report(balance: Balance, console: Console, *, shown: int) -> None:
     """The table, the first `shown` differences of each stage and word, and what was not judged."""
     table = Table(title=f"Ledger of {balance.sent:,} records sent", title_justify="left")
-    for name in ("stage", "accounted", *Word, "repeats", "known gaps"):
+    for name in ("stage", "accounted", *Word, "repeats"):
         table.add_column(name, justify="left" if name == "stage" else "right")
     for stage in balance.stages:
         counts = [f"{stage.count(word):,}" for word in Word]
-        cells = [f"{stage.accounted:,}", *counts, f"{stage.copies:,}", f"{stage.gaps.total():,}"]
-        table.add_row(stage.stage, *(cells if stage.judged else ["not judged", *["-"] * 6]))
+        cells = [f"{stage.accounted:,}", *counts, f"{stage.copies:,}"]
+        table.add_row(stage.stage, *(cells if stage.judged else ["not judged", *["-"] * 5]))
     console.print(table)
     for stage in balance.stages:
         _print_details(stage, console, shown)
@@ -50,8 +50,6 @@ def _print_details(stage: StageBalance, console: Console, shown: int) -> None:
             console.print(text, style="red", markup=False, soft_wrap=True)
         if len(found) > shown:
             console.print(f"{word} in {stage.stage}: {len(found) - shown:,} more", style="red")
-    for gap, count in sorted(stage.gaps.items()):
-        console.print(f"known gap in {stage.stage}: {gap}: {count:,}", style="yellow", markup=False)
     for reason in stage.unjudged:
         console.print(f"not judged in {stage.stage}: {reason}", style="yellow", markup=False)
 
@@ -77,7 +75,6 @@ def _as_json(stage: StageBalance) -> dict[str, Any]:
         "judged": stage.judged,
         "accounted": stage.accounted,
         "repeats": stage.copies,
-        "known_gaps": dict(stage.gaps),
         "not_judged": stage.unjudged,
         "differences": [asdict(difference) for difference in stage.differences],
     }
@@ -89,7 +86,6 @@ def write_metrics(balance: Balance, folder: Path) -> Path:
     accounted = _gauge(metric_registry.LEDGER_ACCOUNTED_EVENTS, registry)
     differences = _gauge(metric_registry.LEDGER_DIFFERENCE_EVENTS, registry)
     judged = _gauge(metric_registry.LEDGER_STAGE_JUDGED, registry)
-    gaps = _gauge(metric_registry.LEDGER_KNOWN_GAP_EVENTS, registry)
     _gauge(metric_registry.LEDGER_SENT_EVENTS, registry).set(balance.sent)
     _gauge(metric_registry.LEDGER_BALANCED, registry).set(balance.balanced)
     _gauge(metric_registry.LEDGER_RUN_SECONDS, registry).set_to_current_time()
@@ -97,7 +93,6 @@ def write_metrics(balance: Balance, folder: Path) -> Path:
         judged.labels(stage.stage).set(stage.judged and not stage.unjudged)
         if stage.judged:
             accounted.labels(stage.stage).set(stage.accounted)
-            gaps.labels(stage.stage).set(stage.gaps.total())
             for word in Word:
                 differences.labels(stage.stage, word).set(stage.count(word))
     target = folder / METRICS_FILE

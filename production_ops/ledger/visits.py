@@ -15,11 +15,11 @@ from typing import Any, Final
 import orjson
 
 from contracts.topics_names import CLICK, SESSION_FEATURE, late_name
-from production_ops.ledger.features import KNOWN_GAPS
 from production_ops.ledger.minutes import read_leniently
 from production_ops.ledger.model import Evidence, Rules, Seen, Stage, StageBalance, Word
 from production_ops.ledger.placing import Placed, instant_ms
 
+_JUDGED_LATER: Final = ("FUTURE", "ID_CONFLICT")
 GAP_MS: Final = 30 * 60_000
 _WATERMARK_SLACK_MS: Final = 2_000
 _FIELDS: Final = (
@@ -62,74 +62,67 @@ def judge_sessions(evidence: Evidence, placed: Sequence[Placed], rules: Rules) -
     balance.judged = True
     clicks = [item for item in placed if item.seen.topic == CLICK]
     latest = _latest_arrivals(clicks)
-    strict = _read(clicks, latest, rules, frozenset())
-    # Malformed clicks that a typed reading takes make other visits: those are known, and counted as such.
-    lenient = _read(clicks, latest, rules, KNOWN_GAPS)
+    reading = _read(clicks, latest, rules)
     closed_ms = _closed_before(clicks, evidence, rules)
     found = Counter(_visit_of_record(seen) for seen in records)
     balance.copies = sum(count - 1 for count in found.values())
-    _judge_visits(strict, lenient, found, closed_ms, balance)
-    _judge_late(strict, lenient, letters, balance)
+    _judge_visits(reading, found, closed_ms, balance)
+    _judge_late(reading, letters, balance)
     return balance
 
 
-def _judge_visits(
-    strict: _Reading, lenient: _Reading, found: Counter[Visit], closed_ms: int, balance: StageBalance
-) -> None:
+def _judge_visits(reading: _Reading, found: Counter[Visit], closed_ms: int, balance: StageBalance) -> None:
     members: dict[Visit, list[str]] = defaultdict(list)
-    for event_id, visit in strict.visit_of.items():
+    for event_id, visit in reading.visit_of.items():
         members[visit].append(event_id)
     for visit, ids in members.items():
-        if strict.ends_ms[visit] + GAP_MS > closed_ms:
+        if reading.ends_ms[visit] + GAP_MS > closed_ms:
             continue
-        others = {lenient.visit_of.get(event_id) for event_id in ids} - {visit}
         if visit in found:
-            balance.accounted += len(ids)
-        elif others and all(other in found for other in others):
-            balance.gaps["malformed clicks counted in visits"] += 1
             balance.accounted += len(ids)
         else:
             balance.add(Word.LOST, _named(visit), f"no record, {len(ids)} clicks", ids)
-    known = strict.ends_ms.keys() | lenient.ends_ms.keys()
-    for visit in found.keys() - known:
+    for visit in found.keys() - reading.ends_ms.keys():
         balance.add(Word.MISROUTED, _named(visit), "a record of no visit")
 
 
-def _judge_late(strict: _Reading, lenient: _Reading, letters: Iterable[Seen], balance: StageBalance) -> None:
+def _judge_late(reading: _Reading, letters: Iterable[Seen], balance: StageBalance) -> None:
     found = {event_id for event_id in map(_id_of, letters) if event_id}
-    for event_id in sorted(strict.late - found):
+    for event_id in sorted(reading.late - found):
         balance.add(Word.LOST, event_id, "too late for its visit, but not in the late topic", [event_id])
-    for event_id in sorted(found - strict.late):
-        if event_id in lenient.late and event_id not in strict.visit_of:
-            balance.gaps["malformed clicks in the late topic"] += 1
-        else:
-            balance.add(Word.MISROUTED, event_id, "in the late topic, but in time", [event_id])
-    balance.accounted += len(strict.late & found)
+    for event_id in sorted(found - reading.late):
+        balance.add(Word.MISROUTED, event_id, "in the late topic, but in time", [event_id])
+    balance.accounted += len(reading.late & found)
 
 
 def _latest_arrivals(clicks: Sequence[Placed]) -> list[int]:
-    """For each record the latest arrival that its partition has seen; what is no JSON object moves nothing."""
+    """For each record the latest arrival that its partition has seen; what the contract refuses moves nothing."""
     latest: dict[int, int] = defaultdict(int)
     seen_by: list[int] = []
     for item in clicks:
-        if read_leniently(item.seen.value) is not None:
+        if _is_read(item):
             latest[item.seen.partition] = max(latest[item.seen.partition], item.seen.timestamp_ms)
         seen_by.append(latest[item.seen.partition])
     return seen_by
 
 
+def _is_read(item: Placed) -> bool:
+    """Whether the record is one of the contract; a future one, or another one of its id, is refused behind it."""
+    return not item.fate.startswith("quarantine:") or item.fate.partition(":")[2] in _JUDGED_LATER
+
+
 def _closed_before(clicks: Sequence[Placed], evidence: Evidence, rules: Rules) -> int:
     latest = {seen.partition: 0 for seen in evidence.topics.get(CLICK, ())}
-    for item in clicks:
+    for item in filter(_is_read, clicks):
         latest[item.seen.partition] = max(latest[item.seen.partition], item.seen.timestamp_ms)
     return min(latest.values(), default=0) - rules.session_lateness_ms - _WATERMARK_SLACK_MS
 
 
-def _read(clicks: Sequence[Placed], latest: Sequence[int], rules: Rules, taken_faults: frozenset[str]) -> _Reading:
+def _read(clicks: Sequence[Placed], latest: Sequence[int], rules: Rules) -> _Reading:
     by_customer: dict[int, list[_Click]] = defaultdict(list)
     late: set[str] = set()
     for item, latest_ms in zip(clicks, latest, strict=True):
-        click = _click(item, taken_faults)
+        click = _click(item)
         if click is None:
             continue
         if click.ms <= latest_ms - rules.session_lateness_ms:
@@ -146,14 +139,13 @@ def _read(clicks: Sequence[Placed], latest: Sequence[int], rules: Rules, taken_f
     return _Reading(visit_of, ends, frozenset(late))
 
 
-def _click(item: Placed, taken_faults: frozenset[str]) -> _Click | None:
-    if item.fate not in ("silver", "late") and (item.copy or item.sent.fault not in taken_faults):
+def _click(item: Placed) -> _Click | None:
+    if item.fate not in ("silver", "late"):
         return None
     event = read_leniently(item.seen.value)
     if event is None:
         return None
-    # An impossible day is read as some day long ago: late whichever.
-    time = str(event["event_time"]).replace("-02-30", "-02-28")
+    time = str(event["event_time"])
     product = event["product_id"]
     return _Click(str(event["event_id"]), int(event["customer_id"]), instant_ms(time), time, event["action"], product)
 

@@ -69,8 +69,8 @@ class LedgerWorld:
         return next(seen for seen in [*self.topics[CLICK], *self.topics[TRANSACTION]] if seen.number == number)
 
 
-def build(clicks: int = 700, *, seed: int = 3, features: bool = True, gaps: Sequence[str] = ()) -> LedgerWorld:
-    """A healthy run. `gaps`: kinds of malformed clicks that its feature job counts."""
+def build(clicks: int = 700, *, seed: int = 3, features: bool = True, slipped: Sequence[str] = ()) -> LedgerWorld:
+    """A healthy run. `slipped`: kinds of malformed clicks that its feature job counts."""
     world = LedgerWorld()
     rng = random.Random(seed)
     made = flink_world.make(clicks, seed=seed, customers=30)
@@ -91,7 +91,7 @@ def build(clicks: int = 700, *, seed: int = 3, features: bool = True, gaps: Sequ
             event = valid(rng, rng.randint(1, 30), last_ms - 5_000)
             fate = f"quarantine:{kind.reason}"
             _send(world, topic, event, kind.spoil(event), last_ms, fate, kind.name)
-            if kind.name in gaps:
+            if kind.name in slipped:
                 counted.append((topic, event, last_ms))
     for record in flink_world.closing(made):
         event, arrival = json.loads(record.value or b""), record.timestamp_ms or 0

@@ -124,6 +124,6 @@ def test_the_decision_names_the_click_and_goes_on_with_its_trace(get: Get, react
         ({"live_weights": (1.0,)}, "live features are not the platform's"),
     ],
 )
-def test_f19_a_second_stage_that_the_server_does_not_know_is_refused(fields: dict[str, Any], said: str) -> None:
+def test_a_second_stage_that_the_server_does_not_know_is_refused(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(DataError, match=said):
         make_bundle(1, **fields).check_live(LIVE_FEATURE_NAMES)

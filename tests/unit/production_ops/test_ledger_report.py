@@ -64,13 +64,6 @@ def test_json_and_metrics_hold_the_balance(broken: tuple[Balance, str], tmp_path
     assert ("ledger_difference_events", "lost", "features") not in values  # what was not judged has no zero
 
 
-def test_a_known_gap_is_shown(tmp_path: Path) -> None:
-    result = balance(build(gaps=("unknown_field",)).evidence(), RULES)
-    assert "known gap in features: unknown_field counted in features.customer.v1: 1" in printed(result)
-    stages = json.loads(write_json(result, tmp_path).read_text())["stages"]
-    assert stages[4]["known_gaps"]["unknown_field counted in features.customer.v1"] == 1
-
-
 def test_an_unknown_stage_and_a_missing_truth_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="no truth file"):
         main(["--run-dir", str(tmp_path)])

@@ -10,7 +10,6 @@ import pytest
 
 from contracts.topics_names import CLICK, CUSTOMER_FEATURE, PRODUCT_FEATURE, SESSION_FEATURE, TRANSACTION, dlq_name
 from production_ops.ledger.balance import balance
-from production_ops.ledger.features import KNOWN_GAPS
 from production_ops.ledger.model import Balance, Difference, Row, Rules, Stage, Word
 from tests.fakes.flink_world import Json
 from tests.fakes.ledger_world import LATENESS_MS, SESSION_LATENESS_MS, LedgerWorld, build
@@ -252,12 +251,15 @@ def test_a_record_that_never_came_is_named_though_a_later_one_makes_up_for_it(wo
     assert found.subject == json.loads(gone.value or b"")["last_event_id"]
 
 
-def test_an_event_counted_though_it_is_refused_is_misrouted_and_the_known_kinds_are_gaps() -> None:
-    known = judged(build(gaps=("unknown_field", "key_as_text", "negative_cents", "two_documents")), RULES)
-    assert known.balanced
-    assert known.stages[4].gaps.total() >= 4
-    assert "position_zero" not in KNOWN_GAPS
-    slipped = build(gaps=("no_event_time", "unknown_action"))
+def test_an_event_counted_though_it_is_refused_is_misrouted_once() -> None:
+    kinds = ("unknown_field", "key_as_text", "negative_cents", "two_documents")
+    taken = build(slipped=kinds)
+    misrouted = judged(taken, RULES).stages[4].differences
+    assert {difference.word for difference in misrouted} == {Word.MISROUTED}
+    named = [difference.subject for difference in misrouted]
+    assert len(set(named)) >= len(kinds)
+    assert set(named) <= {sent.event_id for sent in taken.sent if sent.fault in kinds}
+    slipped = build(slipped=("no_event_time", "unknown_action"))
     # An action that nobody knows is counted as nothing; a missing time cannot be counted by its contract.
     found = judged(slipped, RULES).stages[4]
     assert {difference.word for difference in found.differences} == {Word.MISROUTED}
