@@ -79,7 +79,7 @@ def run_fault(fault: Fault, nodes: Sequence[str], plan: Plan) -> Row:
     report = (plan.out / f"{fault.id}.xml").resolve()
     report.unlink(missing_ok=True)
     began = time.monotonic()
-    argv = [str(platform_python()), "-m", "pytest", "-q", f"--junitxml={report}", *nodes]
+    argv = [str(platform_python()), "-m", "pytest", "-q", "-o", "junit_family=xunit1", f"--junitxml={report}", *nodes]
     ended = _run(argv, plan, plan.out / f"{fault.id}.log")
     seconds = time.monotonic() - began
     cases = read_cases(report, nodes, plan) if report.exists() else []

@@ -23,7 +23,7 @@ from production_ops.ledger.balance import balance
 from production_ops.ledger.model import Balance, Rules, Seen, Stage, Word
 from production_ops.ledger.reading import read_evidence, read_topics
 from shared_utils.environments import spark_python
-from shared_utils.kafka_helpers import Producer
+from shared_utils.kafka_helpers import Producer, end_offsets, reader_config
 from shared_utils.local_stack import LocalStack
 from shared_utils.records import Record
 from shared_utils.settings import REPO_ROOT, KafkaSettings
@@ -89,10 +89,9 @@ class ReplayedShop:
 
     def in_kafka(self) -> int:
         """Records in the shop's topics, by their ends."""
-        client = kafka.Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": "ends", "log_level": 0})
+        client = kafka.Consumer(reader_config(self.kafka, "ends"))
         try:
-            places = [kafka.TopicPartition(t, n) for t in SHOP_TOPICS for n in range(load_topics()[t].partitions)]
-            return sum(client.get_watermark_offsets(place, timeout=10, cached=False)[1] for place in places)
+            return sum(sum(end_offsets(topic, self.kafka, client).values()) for topic in SHOP_TOPICS)
         finally:
             client.close()
 
