@@ -32,6 +32,8 @@ TOPICS: Final = (
 )
 _PATIENCE_SECONDS: Final = 30.0
 _BATCH: Final = 5_000
+_POLL_SECONDS: Final = 0.1
+"""A batch that does not fill waits so long: at the end of every topic, so it is short."""
 
 
 def read_evidence(bootstrap_servers: str, lake_root: Path, truth: Path) -> Evidence:
@@ -92,7 +94,7 @@ def _read_topic(config: Mapping[str, Any], topic: str, partitions: Sequence[int]
         open_partitions, heard = set(partitions), time.monotonic()
         # The end that the broker itself reports, not an offset that was asked for before.
         while open_partitions:
-            for message in consumer.consume(_BATCH, timeout=1.0):
+            for message in consumer.consume(_BATCH, timeout=_POLL_SECONDS):
                 heard = time.monotonic()
                 error = message.error()
                 if error is None:
