@@ -74,10 +74,10 @@ def _manifest(stream: Events) -> dict[str, object]:
         "records": len(stream),
         "records_by_topic": dict(sorted(Counter(stream.topics).items())),
         "value_bytes": sum(len(value) for value in stream.values if value is not None),
-        "first_arrival": _instant(stream.arrival_ms.min()),
-        "last_arrival": _instant(stream.arrival_ms.max()),
+        "first_arrival": _instant(int(stream.arrival_ms.min())),
+        "last_arrival": _instant(int(stream.arrival_ms.max())),
     }
 
 
 def _instant(epoch_ms: int) -> datetime:
-    return datetime.fromtimestamp(int(epoch_ms) / 1000, tz=EPOCH.tzinfo)
+    return datetime.fromtimestamp(epoch_ms / 1000, tz=EPOCH.tzinfo)
