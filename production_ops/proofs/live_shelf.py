@@ -6,7 +6,6 @@ recomputed from silver and from the archive of the live features, point in time.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +19,7 @@ from ml_modeling.core.features import FEATURE_NAMES
 from ml_modeling.core.live import LIVE_FEATURE_NAMES, Session, live_matrix
 from ml_modeling.core.states import Float32Array, FloatArray, ProductTable
 from ml_modeling.core.training_set import query_rows
-from production_ops.proofs.parity import RELATIVE_TOLERANCE, Reference
+from production_ops.proofs.parity import Reference, Tally
 from production_ops.proofs.result import ProofResult
 from shared_utils.time_utils import epoch_day
 
@@ -101,30 +100,14 @@ def live_parity(
         score: the registered model's scorer.
         known_by: the archive up to this instant counts; nothing may have come between a decision and it.
     """
-    compared, wrong, findings = 0, Counter[str](), []
+    tally = Tally(NAMES)
     tables: dict[int, ProductTable] = {}
     for decision in decisions:
         day = epoch_day(datetime.fromisoformat(decision["features_as_of"]))
-        table = tables.setdefault(day, reference.source.products.at(day))
-        row_of = _recomputed(decision, reference, table, day, lake_root, score, known_by)
-        for item in decision["items"]:
-            compared += len(NAMES)
-            for name, served, should in _differences(decision["feature_names"], item, row_of.get(item["product_id"])):
-                wrong[name] += 1
-                findings.append(
-                    f"customer {decision['customer_id']}, product {item['product_id']}: "
-                    f"{name} served {served:g}, lake {should:g}"
-                )
-    total = sum(wrong.values())
-    worst = ", ".join(f"{name} ({n})" for name, n in wrong.most_common(4))
-    return ProofResult(
-        name="live features = lake",
-        figure=f"{len(decisions):,} decisions, {compared:,} values, {total} differ" + (f": {worst}" if worst else ""),
-        bound="0 differ",
-        passed=total == 0 and bool(decisions),
-        findings=tuple(findings[:_SHOWN]),
-        numbers={"decisions": len(decisions), "values": compared, "differences": total},
-    )
+        if day not in tables:
+            tables[day] = reference.source.products.at(day)
+        tally.compare(decision, _recomputed(decision, reference, tables[day], day, lake_root, score, known_by))
+    return tally.result("live features = lake", len(decisions), at_least=1)
 
 
 def _recomputed(
@@ -150,15 +133,3 @@ def _recomputed(
     live = live_matrix(session, candidates.product_index, score(matrix), table, copurchase)
     rows = np.concatenate((matrix.astype(np.float64), live), axis=1)
     return {int(reference.product_ids[p]): rows[i] for i, p in enumerate(candidates.product_index)}
-
-
-def _differences(
-    names: Sequence[str], item: Mapping[str, Any], row: FloatArray | None
-) -> list[tuple[str, float, float]]:
-    if tuple(names) != NAMES:
-        return [("feature_names", float(len(names)), float(len(NAMES)))]
-    if row is None:
-        return [("candidate", 1.0, 0.0)]
-    values = np.asarray(item["features"], dtype=np.float64)
-    off = ~np.isclose(values, row, rtol=RELATIVE_TOLERANCE, atol=1e-6)
-    return [(NAMES[i], float(values[i]), float(row[i])) for i in np.flatnonzero(off)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,53 @@ class Reference:
     product_ids: np.ndarray[Any, np.dtype[np.int64]]
 
 
+@dataclass(slots=True)
+class Tally:
+    """Values compared and what differs, of served decisions against their recomputation."""
+
+    names: Sequence[str]
+    compared: int = 0
+    wrong: Counter[str] = field(default_factory=Counter)
+    findings: list[str] = field(default_factory=list)
+
+    def compare(self, decision: Mapping[str, Any], row_of: Mapping[int, np.ndarray[Any, Any]]) -> None:
+        """Hold every item of a decision against the recomputed row of its product."""
+        for item in decision["items"]:
+            self.compared += len(self.names)
+            for name, served, should in self._differences(decision["feature_names"], item, row_of):
+                self.wrong[name] += 1
+                self.findings.append(
+                    f"customer {decision['customer_id']}, product {item['product_id']}: "
+                    f"{name} served {served:g}, lake {should:g}"
+                )
+
+    def result(self, name: str, decisions: int, *, at_least: int) -> ProofResult:
+        """The verdict on so many decisions."""
+        total = sum(self.wrong.values())
+        worst = ", ".join(f"{feature} ({n})" for feature, n in self.wrong.most_common(4))
+        return ProofResult(
+            name=name,
+            figure=f"{decisions:,} decisions, {self.compared:,} values, {total} differ"
+            + (f": {worst}" if worst else ""),
+            bound=f">= {at_least} decisions, 0 differ",
+            passed=total == 0 and decisions >= at_least,
+            findings=tuple(self.findings[:_SHOWN]),
+            numbers={"decisions": decisions, "values": self.compared, "differences": total},
+        )
+
+    def _differences(
+        self, names: Sequence[str], item: Mapping[str, Any], row_of: Mapping[int, np.ndarray[Any, Any]]
+    ) -> list[tuple[str, float, float]]:
+        row = row_of.get(item["product_id"])
+        if tuple(names) != tuple(self.names):
+            return [("feature_names", float(len(names)), float(len(self.names)))]
+        if row is None:
+            return [("candidate", 1.0, 0.0)]
+        values = np.asarray(item["features"], dtype=np.float64)
+        off = ~np.isclose(values, row.astype(np.float64), rtol=RELATIVE_TOLERANCE, atol=1e-6)
+        return [(self.names[i], float(values[i]), float(row[i])) for i in np.flatnonzero(off).tolist()]
+
+
 def check_parity(
     decisions: Sequence[Mapping[str, Any]], reference: Reference, *, expected_as_of: datetime
 ) -> ProofResult:
@@ -46,47 +93,20 @@ def check_parity(
     """
     served = [d for d in decisions if not d["degraded"] and d["features_as_of"] is not None and d["items"]]
     degraded = Counter(reason for d in decisions if d["degraded"] for reason in d["degraded_reasons"])
-    compared, wrong = 0, Counter[str]()
-    findings = [f"{count} decisions were degraded, with no features: {reason}" for reason, count in degraded.items()]
+    tally = Tally(FEATURE_NAMES)
+    tally.findings += [f"{count} decisions were degraded, with no features: {why}" for why, count in degraded.items()]
     table = reference.source.products.at(epoch_day(expected_as_of))
     for decision in served:
         as_of = datetime.fromisoformat(decision["features_as_of"])
         if as_of != expected_as_of:
-            wrong["features_as_of"] += 1
-            findings.append(
+            tally.wrong["features_as_of"] += 1
+            tally.findings.append(
                 f"customer {decision['customer_id']}: served as of {as_of:%F}, the lake is at {expected_as_of:%F}"
             )
             continue
         customer = int(np.searchsorted(reference.customer_ids, decision["customer_id"]))
         candidates, matrix = query_rows(reference.source, table, customer, epoch_day(as_of))
-        row_of = {int(reference.product_ids[p]): matrix[i] for i, p in enumerate(candidates.product_index)}
-        for item in decision["items"]:
-            compared += len(FEATURE_NAMES)
-            for name, is_value, should in _differences(decision["feature_names"], item, row_of.get(item["product_id"])):
-                wrong[name] += 1
-                findings.append(
-                    f"customer {decision['customer_id']}, product {item['product_id']}: "
-                    f"{name} served {is_value:g}, lake {should:g}"
-                )
-    total = sum(wrong.values())
-    worst = ", ".join(f"{name} ({n})" for name, n in wrong.most_common(4))
-    return ProofResult(
-        name="train/serve parity",
-        figure=f"{len(served):,} decisions, {compared:,} values, {total} differ" + (f": {worst}" if worst else ""),
-        bound=">= 500 decisions, 0 differ",
-        passed=total == 0 and len(served) >= 500,
-        findings=tuple(findings[:_SHOWN]),
-        numbers={"decisions": len(served), "values": compared, "differences": total},
-    )
-
-
-def _differences(
-    names: Sequence[str], item: Mapping[str, Any], row: np.ndarray[Any, np.dtype[np.float32]] | None
-) -> list[tuple[str, float, float]]:
-    if tuple(names) != FEATURE_NAMES:
-        return [("feature_names", float(len(names)), float(len(FEATURE_NAMES)))]
-    if row is None:
-        return [("candidate", 1.0, 0.0)]
-    values = np.asarray(item["features"], dtype=np.float64)
-    off = ~np.isclose(values, row.astype(np.float64), rtol=RELATIVE_TOLERANCE, atol=1e-6)
-    return [(FEATURE_NAMES[i], float(values[i]), float(row[i])) for i in np.flatnonzero(off)]
+        tally.compare(
+            decision, {int(reference.product_ids[p]): matrix[i] for i, p in enumerate(candidates.product_index)}
+        )
+    return tally.result("train/serve parity", len(served), at_least=500)
