@@ -2,10 +2,11 @@
 
     make bench-freshness        # or: python -m tests.benchmarks.bench_freshness [--rates 100 1000] [--seconds 20]
 
-Starts Kafka, Redis, a Flink cluster and the stream writer under a temporary folder. Flink's `realtime_features` runs
-first, then Spark's `create_realtime_features` in its place: with a batch a second, and as fast as it can. Marked clicks
-of customers of their own go at random moments into a steady load of other clicks. Each is followed through `hops`:
-until its feature record can be consumed (Kafka, engine) and until the online store's reader gives it (writer, Redis).
+Starts Kafka, Redis, a Flink cluster, the stream writer and the API over a small shop, in a temporary folder. Flink's
+`realtime_features` runs first, then Spark's `create_realtime_features` in its place: with a batch a second, and as fast
+as it can. Marked clicks of customers of their own go at random moments into a steady load of other clicks. Each is
+followed through `hops`: until its feature record can be consumed (Kafka, engine), until the online store's reader gives
+it (writer, Redis), and until the API's answer names it.
 `--out DIR` writes freshness.json and freshness.svg.
 """
 
@@ -23,12 +24,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import confluent_kafka as kafka
+import httpx
 import numpy as np
 import orjson
 from matplotlib.figure import Figure
@@ -40,21 +42,38 @@ from contracts.topics_names import CLICK, CUSTOMER_FEATURE
 from feature_store.core.live_windows import ProductCategories
 from feature_store.online_store.live_reader import LiveReader
 from feature_store.online_store.reader import connect
+from feature_store.online_store.writer import write_customer, write_product_table
 from ingestion_layer.kafka.topics.create_topics import create_topics
+from ml_modeling.core.live import LIVE_FEATURE_NAMES
 from ml_modeling.evaluation.plots import ACCENT, INK, PEER, svg_of
+from model_serving.tokens import Scope, mint
 from shared_utils.environments import spark_python
 from shared_utils.kafka_helpers import Producer, reader_config
 from shared_utils.local_stack import LocalStack
 from shared_utils.records import Record
 from shared_utils.settings import REPO_ROOT, Settings, override_settings
 from shared_utils.time_utils import to_rfc3339
+from tests.fakes.onnx_model import onnx_bundle
+from tests.fakes.registry_file import RegistryFile
+from tests.fakes.serving import (
+    PRODUCTS,
+    customer_columns,
+    pair_columns,
+    product_blob,
+    product_ids,
+    stamp,
+)
 
-SERVERS: Final = ("kafka", "redis", "flink_jobmanager", "flink_taskmanager", "feature_writer")
+SERVERS: Final = ("kafka", "redis", "flink_jobmanager", "flink_taskmanager")
+# They need the topics, and the store and the model of the small shop.
+LATER_SERVERS: Final = ("feature_writer", "serving")
 FLINK: Final = "flink"
 # Engine to the seconds between its batches; Flink has none.
 MICRO_BATCH: Final = {"spark_1s": 1.0, "spark_as_fast_as_possible": 0.0}
-FEATURE_RECORD, FEATURE_READ = "feature record", "feature read"
+FEATURE_RECORD, FEATURE_READ, ANSWER = "feature record", "feature read", "answer"
 FIRST_MARKED: Final = 1_000_000
+MARKED: Final = 3_000
+LIVE_WEIGHTS: Final = (1.0, 3.0, 0.1, 0.1, 0.5, 0.2, 0.4, 2.0)
 MARKED_PER_SECOND: Final = 10
 LOAD_CUSTOMERS: Final = 2_500
 WARM_RATE, WARM_SECONDS = 50, 20.0
@@ -87,7 +106,8 @@ def view(customer_id: int) -> Record:
     now = to_rfc3339(datetime.now(UTC))
     event = {
         "event_id": str(uuid.uuid4()), "event_time": now, "session_id": f"s-{customer_id}", "customer_id": customer_id,
-        "action": "view", "product_id": customer_id % 5_000 + 1, "position": None, "query": None, "basket_id": None,
+        "action": "view", "product_id": int(product_ids()[customer_id % PRODUCTS]),
+        "position": None, "query": None, "basket_id": None,
         "page": "product", "device_type": "mobile",
     }  # fmt: skip
     trace = f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01".encode()
@@ -126,13 +146,35 @@ def polled(shows: Callable[[int], bool]) -> Shown:
     return lambda customer: time.perf_counter() if shows(customer) else None
 
 
-def hops(settings: Settings, watcher: Watcher) -> dict[str, Shown]:
-    """What each click is followed through. An API's answer would be one more: `polled(answer_shows)`, served beside."""
+def hops(settings: Settings, watcher: Watcher, api: httpx.Client) -> dict[str, Shown]:
+    """What each click is followed through, in the order in which it comes there."""
     reader = LiveReader(connect(settings.redis.url, 2_000))
+
+    def answer_shows(customer: int) -> bool:
+        body = api.get(f"/v1/recommendations/{customer}").raise_for_status().json()
+        return body["live_event_id"] is not None  # a marked customer has one click
+
     return {
         FEATURE_RECORD: watcher.seen.get,
         FEATURE_READ: polled(lambda who: reader.customer(who, datetime.now(UTC), NO_CATEGORIES) is not None),
+        ANSWER: polled(answer_shows),
     }
+
+
+def open_shop(stack: LocalStack, settings: Settings) -> None:
+    """Marked customers and products in the store, and a model with a second stage in the registry."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    store = connect(settings.redis.url, 2_000)
+    write_product_table(store, product_blob(as_of=today))
+    for customer in range(FIRST_MARKED, FIRST_MARKED + MARKED):
+        columns = customer_columns(customer, today), pair_columns(customer, today)
+        write_customer(store, customer, stamp(today), *columns)
+    folder = stack.run_dir / "mlflow"  # where the stack's settings look for the registry
+    folder.mkdir(parents=True)
+    bundle = onnx_bundle()
+    live = {"live_feature_names": LIVE_FEATURE_NAMES, "live_weights": LIVE_WEIGHTS}
+    registry = RegistryFile(folder)
+    registry.point(registry.register(replace(bundle, manifest=bundle.manifest.model_copy(update=live))))
 
 
 class Sender(threading.Thread):
@@ -183,11 +225,12 @@ def follow(
             missing[customer] = set(followed)
         begun = len(acknowledged)
         for customer, waiting in list(missing.items()):
-            for hop in sorted(waiting):
+            for hop in [hop for hop in followed if hop in waiting]:
                 moment = followed[hop](customer)
-                if moment is not None:
-                    found[hop].append(max(moment - acknowledged[customer], 0.0))
-                    waiting.discard(hop)
+                if moment is None:
+                    break  # it cannot be further than this
+                found[hop].append(max(moment - acknowledged[customer], 0.0))
+                waiting.discard(hop)
             if not waiting:
                 del missing[customer]
             elif time.perf_counter() - acknowledged[customer] > PATIENCE_SECONDS:
@@ -233,17 +276,22 @@ def measure(engines: Sequence[str], rates: Sequence[int], seconds: float) -> lis
     """Every engine at every rate, on one stack, one engine after the other."""
     found = []
     with tempfile.TemporaryDirectory(prefix="bench_freshness_") as folder:
-        stack = LocalStack(Path(folder), SERVERS)
+        stack = LocalStack(Path(folder), (*SERVERS, *LATER_SERVERS))
         try:
-            stack.start(*SERVERS[:-1])
+            stack.start(*SERVERS)
             settings = override_settings(stack.settings_env())
             create_topics(load_topics().values(), settings.kafka)
-            stack.start(SERVERS[-1])
-            customers = iter(range(FIRST_MARKED, 2 * FIRST_MARKED))
+            open_shop(stack, settings)
+            stack.start(*LATER_SERVERS)
+            customers = iter(range(FIRST_MARKED, FIRST_MARKED + MARKED))
+            token = mint(settings.auth, list(Scope), 7_200, subject="bench", now=time.time())
+            api = httpx.Client(
+                base_url=f"http://{stack.address('serving')}", headers={"Authorization": f"Bearer {token}"}
+            )
             watcher = Watcher(settings)
             try:
                 for engine in engines:
-                    followed = hops(settings, watcher)
+                    followed = hops(settings, watcher, api)
                     with engine_running(engine, stack):
                         follow(settings, followed, customers, WARM_RATE, WARM_SECONDS)
                         for rate in rates:
@@ -251,6 +299,7 @@ def measure(engines: Sequence[str], rates: Sequence[int], seconds: float) -> lis
                             found.append(Measured(engine, rate, delays))
             finally:
                 watcher.close()
+                api.close()
         finally:
             stack.stop()
     return found
