@@ -47,9 +47,8 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class _SecondStage:
-    """A session with its matrix and weights: it ranks instead of the first stage's scores."""
+    """Live features of the candidates with their weights: they rank instead of the first stage's scores alone."""
 
-    session: Session
     matrix: FloatArray
     weights: FloatArray
 
@@ -72,7 +71,7 @@ def predict(
     started = time.perf_counter()
     customer = customer_state(state)
     pairs = pair_state(state, products.table.product_id)
-    session = session_of(model, products, live)
+    session = _session_of(model, products, live)
     candidates = generate_candidates(
         state.as_of_day,
         pairs,
@@ -112,7 +111,7 @@ def predict(
     )
 
 
-def session_of(model: Model, products: Products, live: RecentTouches | None) -> Session | None:
+def _session_of(model: Model, products: Products, live: RecentTouches | None) -> Session | None:
     """The session as the second stage reads it; None when the model has no such stage or nothing is known."""
     if live is None or model.live_weights is None:
         return None
@@ -152,7 +151,7 @@ def _second_stage(
     if session is None or model.live_weights is None:
         return None
     matrix = live_matrix(session, candidates.product_index, first, products.table, products.copurchase)
-    return _SecondStage(session, matrix, model.live_weights)
+    return _SecondStage(matrix, model.live_weights)
 
 
 def _values(matrix: Float32Array, second: _SecondStage | None, shown: IntArray) -> list[tuple[float, ...]]:
@@ -169,14 +168,11 @@ def _reasons(
     viewed = np.zeros(len(shown), dtype=bool)
     if session is not None:
         viewed = np.isin(candidates.product_index[shown], session.viewed)
-    sources = [
-        source_of(flags, viewed=seen)
-        for flags, seen in zip(candidates.source[shown].tolist(), viewed.tolist(), strict=True)
-    ]
-    return [
-        (source, text_of(source, float(row[_ORDERS]), float(row[_RECENCY]), viewed=seen))
-        for source, row, seen in zip(sources, matrix[shown], viewed.tolist(), strict=True)
-    ]
+    reasons = []
+    for flags, row, seen in zip(candidates.source[shown].tolist(), matrix[shown], viewed.tolist(), strict=True):
+        source = source_of(flags, viewed=seen)
+        reasons.append((source, text_of(source, float(row[_ORDERS]), float(row[_RECENCY]), viewed=seen)))
+    return reasons
 
 
 def _item(
