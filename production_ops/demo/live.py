@@ -1,7 +1,7 @@
 """The live path of a run: Flink over the live weeks, the feature writer, shoppers who click, and the proofs of it.
 
-Flink reads beside the training. The writer starts once the nightly shelves were asked for and proven: the live store
-is empty until then, so that a nightly list is a nightly list.
+Flink reads beside the proofs of the training rows. The writer starts once the nightly shelves were asked for and
+proven: the live store is empty until then, so that a nightly list is a nightly list.
 """
 
 from __future__ import annotations
@@ -86,16 +86,11 @@ def _wait_group(settings: Settings, group: str, topics: Sequence[str]) -> None:
 
 
 def prove_live_ledger(world: World, settings: Settings) -> ProofResult:
-    """Every event from its producer to Kafka, bronze, the dead letters, the feature topics and their archive.
-
-    Silver is left out: the gold jobs have put the late rows into it by now, and the event ledger judged it before.
-    """
+    """Every event from its producer to Kafka, the lake, the dead letters, the feature topics and their archive."""
     evidence = read_evidence(settings.kafka.bootstrap_servers, world.lake, world.run_dir / FATES_FILE)
-    demanded = frozenset(Stage) - {Stage.SILVER}
-    result = balance(evidence, rules_of(settings, demanded=tuple(demanded)))
-    stages = [stage for stage in result.stages if stage.stage in demanded]
-    found = [f"{s.stage}: {d.word} {d.subject}: {d.detail}" for s in stages for d in s.differences]
-    accounted = ", ".join(f"{stage.accounted:,} {stage.stage.replace('_', ' ')}" for stage in stages)
+    result = balance(evidence, rules_of(settings, demanded=tuple(Stage)))
+    found = [f"{s.stage}: {d.word} {d.subject}: {d.detail}" for s in result.stages for d in s.differences]
+    accounted = ", ".join(f"{stage.accounted:,} {stage.stage.replace('_', ' ')}" for stage in result.stages)
     return ProofResult(
         name="live ledger",
         figure=f"{result.sent:,} events: {accounted}; {len(found)} lost, doubled, misrouted or reordered",

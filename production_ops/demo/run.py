@@ -45,20 +45,16 @@ class Stages:
     def __init__(self, world: World, stack: LocalStack, console: Console, outcome: Outcome) -> None:
         self._world, self._stack, self._console, self._outcome = world, stack, console, outcome
 
-    def run(self, title: str, steps: Sequence[Step], *, workers: int = 2) -> None:
+    def run(self, title: str, steps: Sequence[Step]) -> None:
         """Run steps; Sail starts afresh, because it keeps the memory of all that it has done."""
         self._console.print(f"[bold]{title}[/]")
         self._stack.restart("sail")
-        self.run_steps(steps, workers=workers)
+        self.run_steps(steps)
 
-    def run_steps(self, steps: Sequence[Step], *, workers: int = 2) -> None:
+    def run_steps(self, steps: Sequence[Step]) -> None:
         """Run steps on the servers as they are."""
         timeline = run_steps(
-            steps,
-            logs=self._world.run_dir / "logs",
-            environment=self._stack.job_env(),
-            console=self._console,
-            workers=workers,
+            steps, logs=self._world.run_dir / "logs", environment=self._stack.job_env(), console=self._console
         )
         self._outcome.timelines.append(timeline)
 
@@ -67,7 +63,7 @@ class Stages:
         with self._console.status("proving"):
             self.ask(proof)
 
-    def proof_step(self, name: str, proof: Callable[[], ProofResult], after: tuple[str, ...]) -> Step:
+    def proof_step(self, name: str, proof: Callable[[], ProofResult], *, after: tuple[str, ...] = ()) -> Step:
         """A proof beside other steps."""
         return Step(name, lambda: self.ask(proof), after)
 
@@ -85,7 +81,8 @@ def build_world(
 ) -> Settings:
     """Sources to a registered model and a filled store, with the proofs that look at the lake on the way.
 
-    `beside` are steps that go on beside the training, which leaves a core free for half of its time.
+    `beside` are steps that go on beside the proofs of the training rows, which keep one core busy. Not beside the
+    training: its threads wait for each other, and one that does not get its core holds up both.
     """
     settings = override_settings(stack.settings_env())
     stages = Stages(world, stack, console, outcome)
@@ -103,15 +100,13 @@ def build_world(
     stages.run("The same live weeks by the batch road", [replace(twin_step(world), environment=twin_environment)])
     stages.prove(lambda: lake.stream_equals_batch(world.lake, twin, (world.cutoff, world.as_of)))
     stages.run("Features in gold", gold_steps(world))
+    stages.run("A filled store and a model", model_steps(world))
+    point_in_time, rows = "point-in-time proof", "training rows proof"
     proofs = [
-        stages.proof_step(
-            "point-in-time proof", lambda: evidence.prove_point_in_time(world, settings), ("features into Redis",)
-        ),
-        stages.proof_step(
-            "training rows proof", lambda: evidence.prove_training_rows(world, settings), ("point-in-time proof",)
-        ),
+        stages.proof_step(point_in_time, lambda: evidence.prove_point_in_time(world, settings)),
+        stages.proof_step(rows, lambda: evidence.prove_training_rows(world, settings), after=(point_in_time,)),
     ]
-    stages.run("A filled store and a model", [*model_steps(world), *proofs, *beside], workers=3)
+    stages.run("What the training read" + (", and the live weeks through Flink" if beside else ""), [*proofs, *beside])
     stages.prove(lambda: recommender.beats_peers(evidence.training_report(world)))
     return settings
 

@@ -82,8 +82,6 @@ class World:
             "SHOP_CALENDAR__LIVE_END": self.calendar.live_end.date().isoformat(),
             "SHOP_SERVING__FIXED_NOW": self.now.isoformat(),
             "SHOP_LOG_LEVEL": "WARNING",
-            # Threads that spin while they wait take the cores of whatever runs beside the training.
-            "OMP_WAIT_POLICY": "PASSIVE",
         }
 
 

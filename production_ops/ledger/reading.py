@@ -33,7 +33,7 @@ TOPICS: Final = (
 _PATIENCE_SECONDS: Final = 30.0
 _BATCH: Final = 5_000
 _POLL_SECONDS: Final = 0.1
-"""A batch that does not fill waits so long: at the end of every topic, so it is short."""
+"""A batch that does not fill waits so long."""
 
 
 def read_evidence(bootstrap_servers: str, lake_root: Path, truth: Path) -> Evidence:
@@ -72,14 +72,14 @@ def read_topics(bootstrap_servers: str, names: Sequence[str]) -> dict[str, list[
         there = AdminClient({**config}).list_topics(timeout=10).topics
     except kafka.KafkaException as exc:
         raise DependencyError(f"Kafka at {bootstrap_servers} does not answer ({exc}).", "Start it.") from exc
-    return {
-        name: sorted(_read_topic(config, name, sorted(there[name].partitions)), key=lambda seen: seen.coordinate)
-        for name in names
-        if name in there
-    }
+    found: dict[str, list[Seen]] = {name: [] for name in names if name in there}
+    for seen in _read(config, {(name, number) for name in found for number in there[name].partitions}):
+        found[seen.topic].append(seen)
+    return {name: sorted(records, key=lambda seen: seen.coordinate) for name, records in found.items()}
 
 
-def _read_topic(config: Mapping[str, Any], topic: str, partitions: Sequence[int]) -> Iterator[Seen]:
+def _read(config: Mapping[str, Any], places: set[tuple[str, int]]) -> Iterator[Seen]:
+    """All partitions by one client: a client for each topic would spend its time on getting to know the broker."""
     consumer = kafka.Consumer(
         {
             **config,
@@ -90,21 +90,24 @@ def _read_topic(config: Mapping[str, Any], topic: str, partitions: Sequence[int]
         }
     )
     try:
-        consumer.assign([kafka.TopicPartition(topic, number, kafka.OFFSET_BEGINNING) for number in partitions])
-        open_partitions, heard = set(partitions), time.monotonic()
+        consumer.assign([kafka.TopicPartition(topic, number, kafka.OFFSET_BEGINNING) for topic, number in places])
+        heard = time.monotonic()
         # The end that the broker itself reports, not an offset that was asked for before.
-        while open_partitions:
+        while places:
             for message in consumer.consume(_BATCH, timeout=_POLL_SECONDS):
                 heard = time.monotonic()
                 error = message.error()
                 if error is None:
                     yield _seen(message)
                 elif error.code() == kafka.KafkaError._PARTITION_EOF:
-                    open_partitions.discard(cast(int, message.partition()))
+                    places.discard((cast(str, message.topic()), cast(int, message.partition())))
                 else:
-                    raise DependencyError(f"Kafka does not give {topic}: {error.str()}.", "Look into its log.")
+                    raise DependencyError(
+                        f"Kafka does not give {message.topic()}: {error.str()}.", "Look into its log."
+                    )
             if time.monotonic() - heard > _PATIENCE_SECONDS:
-                raise DependencyError(f"Kafka fell silent in {topic}.", "Look into its log.")
+                silent = ", ".join(sorted({topic for topic, _ in places}))
+                raise DependencyError(f"Kafka fell silent in {silent}.", "Look into its log.")
     finally:
         consumer.close()
 
