@@ -115,7 +115,8 @@ def let_shoppers_click(
 ) -> list[Reaction]:
     """Some of the answered customers click, and ask again."""
     bundle = ModelBundle.read(world.run_dir / "training" / BUNDLE_FILE)
-    whole = {a.customer_id: a.body for a in answers if a.status == 200 and not a.body["degraded"]}
+    known = [a for a in answers if a.status == 200 and not a.body["cold_start"]]
+    whole = {a.customer_id: a.body for a in known if not a.body["degraded"]}
     shoppers = [shopper for shopper, _ in zip(plan(bundle, whole, offline.hidden), range(SHOPPERS), strict=False)]
     return watch(base_url, token, settings.kafka, shoppers, whole, world.now)
 

@@ -18,6 +18,7 @@ from production_ops.ledger.balance import balance
 from production_ops.ledger.model import Rules, Stage
 from production_ops.ledger.reading import read_evidence
 from production_ops.ledger.report import print_report, write_json, write_metrics
+from production_ops.running_stack import broker_is_named, stack_settings
 from shared_utils.cli import run_main
 from shared_utils.errors import ConfigurationError
 from shared_utils.settings import REPO_ROOT, Settings, load_settings
@@ -39,7 +40,7 @@ def rules_of(settings: Settings, *, demanded: Sequence[Stage] = (), copies: bool
 def main(argv: Sequence[str] | None = None) -> int:
     """Judge, print and write; 1 when it does not balance."""
     arguments = _parser().parse_args(argv)
-    settings = load_settings()
+    settings = load_settings() if broker_is_named() else stack_settings(arguments.run_dir)[0]
     run_dir: Path = REPO_ROOT / (arguments.run_dir or settings.run_dir)
     lake = arguments.lake or (run_dir / "lake" if arguments.run_dir else REPO_ROOT / settings.lake.root)
     evidence = read_evidence(settings.kafka.bootstrap_servers, lake, arguments.truth or run_dir / FATES_FILE)

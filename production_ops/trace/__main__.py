@@ -10,20 +10,15 @@ import argparse
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import orjson
 from rich.console import Console
 
+from production_ops.running_stack import stack_settings
 from production_ops.trace.core.journey import journey
 from production_ops.trace.readers import evidence_of, newest_click
 from production_ops.trace.report import as_json, print_journey
 from shared_utils.cli import run_main
-from shared_utils.errors import ConfigurationError
-from shared_utils.local_stack import kept
-from shared_utils.settings import Settings, load_settings, override_settings, process_environment
-
-_BROKER: Final = "SHOP_KAFKA__BOOTSTRAP_SERVERS"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,28 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         print_journey(found, source, Console(highlight=False))
     return 0
-
-
-def stack_settings(run_dir: Path | None) -> tuple[Settings, str]:
-    """The settings with which the running stack is found, and its name.
-
-    Raises:
-        ConfigurationError: several stacks were left running and none is named, or the named one does not run.
-    """
-    usual = load_settings()
-    if run_dir is None and _BROKER in process_environment():
-        return usual, usual.kafka.bootstrap_servers
-    folders = kept.run_dirs(usual.run_dir.parent) if run_dir is None else [run_dir]
-    running = [folder for folder in folders if any(process.alive() for process in kept.read(folder))]
-    if len(running) > 1:
-        raise ConfigurationError(
-            f"Several stacks were left running: {', '.join(map(str, running))}.", "Name one of them with --run-dir."
-        )
-    if running:
-        return override_settings(kept.environment(running[0])), str(running[0])
-    if run_dir is not None:
-        raise ConfigurationError(f"No stack was left running in {run_dir}.", "Start one with `make demo KEEP=1`.")
-    return usual, usual.kafka.bootstrap_servers
 
 
 def _event_id(text: str) -> str:

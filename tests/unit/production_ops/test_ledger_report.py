@@ -65,6 +65,9 @@ def test_json_and_metrics_hold_the_balance(broken: tuple[Balance, str], tmp_path
 
 
 def test_an_unknown_stage_and_a_missing_truth_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="No stack was left running"):
+        main(["--run-dir", str(tmp_path)])
+    monkeypatch.setenv("SHOP_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
     with pytest.raises(DataError, match="no truth file"):
         main(["--run-dir", str(tmp_path)])
     monkeypatch.setattr("production_ops.ledger.__main__.read_evidence", lambda *_: build().evidence())

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from rich.console import Console
 
+from production_ops.trace.__main__ import main
 from production_ops.trace.core.journey import Journey
 from production_ops.trace.report import as_json, bars, duration, print_journey
 from tests.fakes.traced_click import Past, click, traceparent
@@ -103,3 +104,10 @@ def test_json_names_every_hop_and_every_decision() -> None:
 )  # fmt: skip
 def test_durations(ms: int, text: str) -> None:
     assert duration(ms) == text
+
+
+def test_an_id_that_is_none_is_refused_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--event-id", "not-a-uuid"])
+    assert end.value.code == 2
+    assert "--event-id" in capsys.readouterr().err

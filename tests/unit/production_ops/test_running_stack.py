@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from production_ops.trace import __main__ as command
+from production_ops import running_stack
 from shared_utils.errors import ConfigurationError, DataError
 from shared_utils.local_stack import procfs
 from shared_utils.settings import KafkaSettings, Settings
@@ -18,7 +18,7 @@ from shared_utils.settings import KafkaSettings, Settings
 def usual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.delenv("SHOP_KAFKA__BOOTSTRAP_SERVERS", raising=False)
     settings = Settings(run_dir=tmp_path / "run", kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"))
-    monkeypatch.setattr(command, "load_settings", lambda: settings)
+    monkeypatch.setattr(running_stack, "load_settings", lambda: settings)
     return settings
 
 
@@ -35,12 +35,12 @@ def leave_running(folder: Path, port: int, *, ticks: int | None = None) -> Path:
 def test_the_stack_that_was_left_running_is_found(tmp_path: Path) -> None:
     demo = leave_running(tmp_path / "demo", 2)
     leave_running(tmp_path / "gone", 3, ticks=1)
-    settings, source = command.stack_settings(None)
+    settings, source = running_stack.stack_settings(None)
     assert (settings.kafka.bootstrap_servers, settings.run_dir, source) == ("127.0.0.1:2", demo, str(demo))
 
 
 def test_without_one_the_settings_stand(usual: Settings) -> None:
-    assert command.stack_settings(None) == (usual, "127.0.0.1:1")
+    assert running_stack.stack_settings(None) == (usual, "127.0.0.1:1")
 
 
 def test_a_broker_in_the_environment_comes_first(
@@ -48,31 +48,24 @@ def test_a_broker_in_the_environment_comes_first(
 ) -> None:
     leave_running(tmp_path / "demo", 2)
     monkeypatch.setenv("SHOP_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    assert command.stack_settings(None) == (usual, "127.0.0.1:1")
+    assert running_stack.stack_settings(None) == (usual, "127.0.0.1:1")
 
 
 def test_of_several_one_must_be_named(tmp_path: Path) -> None:
     leave_running(tmp_path / "demo", 2)
     run = leave_running(tmp_path / "other", 3)
     with pytest.raises(ConfigurationError, match="Name one"):
-        command.stack_settings(None)
-    assert command.stack_settings(run)[0].kafka.bootstrap_servers == "127.0.0.1:3"
+        running_stack.stack_settings(None)
+    assert running_stack.stack_settings(run)[0].kafka.bootstrap_servers == "127.0.0.1:3"
 
 
 def test_a_named_one_that_does_not_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="KEEP=1"):
-        command.stack_settings(tmp_path / "none")
+        running_stack.stack_settings(tmp_path / "none")
 
 
 def test_a_damaged_record_is_said_to_be_damaged(tmp_path: Path) -> None:
     folder = leave_running(tmp_path / "demo", 2)
     (folder / "stack.json").write_text('{"processes": []', encoding="utf-8")
     with pytest.raises(DataError, match="damaged"):
-        command.stack_settings(None)
-
-
-def test_an_id_that_is_none_is_refused_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        command.main(["--event-id", "not-a-uuid"])
-    assert end.value.code == 2
-    assert "--event-id" in capsys.readouterr().err
+        running_stack.stack_settings(None)
