@@ -68,6 +68,7 @@ class Producer:
         self._numbers = itertools.count()
         self._fault: str | None = None
         self._resent = False
+        self._held: list[Record] = []  # undelivered, and the spool's disk was full
         self._client = self._connect()
 
     def __enter__(self) -> Self:
@@ -146,8 +147,9 @@ class Producer:
         )
 
     def _take_kept(self) -> list[Record]:
+        held, self._held = self._held, []
         if self._resent or self._spool is None:
-            return []
+            return held
         self._resent = True
         return self._spool.read()
 
@@ -213,7 +215,12 @@ class Producer:
     def _keep(self, undelivered: list[Record]) -> str:
         if self._spool is None:
             return "nothing was marked as sent"
-        self._spool.replace(undelivered)
+        try:
+            self._spool.replace(undelivered)
+        except OSError as exc:
+            # The kept ones are among them: the file is not to be read again.
+            self._held, self._resent = undelivered, True
+            return f"they are held in this process alone, because {self._spool.path} cannot be written ({exc.strerror})"
         return f"they are kept in {self._spool.path} and go first"
 
 

@@ -38,12 +38,20 @@ class Spool:
         return [from_line(line) for line in self.path.read_bytes().splitlines()]
 
     def replace(self, records: Iterable[Record]) -> None:
-        """Keep exactly these records; with none, the file goes. Afterwards they survive a crash of the machine."""
+        """Keep exactly these records; with none, the file goes. Afterwards they survive a crash of the machine.
+
+        Raises:
+            OSError: the disk does not take them; what was kept before still is.
+        """
         partial = self.path.with_suffix(".partial")
-        with partial.open("w", encoding="ascii") as stream:
-            count = sum(stream.write(to_line(record) + "\n") > 0 for record in records)
-            stream.flush()
-            os.fsync(stream.fileno())
+        try:
+            with partial.open("w", encoding="ascii") as stream:
+                count = sum(stream.write(to_line(record) + "\n") > 0 for record in records)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
         if count:
             partial.replace(self.path)
         else:

@@ -1,4 +1,4 @@
-"""F28: the lake's disk is full under the feature archive. It waits, the table stays readable, and goes on by itself."""
+"""F28: a full disk under the feature archive, which waits and goes on by itself; and under a producer's spool."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from contracts.topics_names import CUSTOMER_FEATURE
 from data_lake.catalog import BRONZE_CUSTOMER_FEATURE
 from feature_store.online_store.archive import ArchiveWorker, FeatureArchive, Taken
 from feature_store.online_store.writer_metrics import WriterMetrics
-from shared_utils.records import Received
-from shared_utils.settings import FeatureWriterSettings
+from shared_utils.errors import DependencyError
+from shared_utils.kafka_helpers import Producer
+from shared_utils.local_stack.ports import free_port
+from shared_utils.records import Received, Record
+from shared_utils.settings import FeatureWriterSettings, KafkaSettings
+from shared_utils.spool import Spool
 from tests.fakes.serving_process import wait_until
 from tests.fakes.small_disk import SmallDisk, small_disk
 
@@ -58,3 +62,28 @@ def test_f28_a_full_disk_holds_the_archive_up_and_loses_nothing(disk: SmallDisk,
     assert offsets(lake) == list(range(2 * ROWS))
     assert metrics.value("feature_writer_waiting", waits_for="lake") == 0
     record_property("rows lost", 0)
+
+
+def test_f28_a_producer_holds_what_neither_kafka_nor_its_spool_takes(disk: SmallDisk, record_property: Note) -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    settings = KafkaSettings(bootstrap_servers=nobody, spool_dir=disk.folder / "spool", delivery_timeout_ms=1_000)
+    records = [Record("shop.click.v1", b"1", b"x" * 20_000 + bytes([n])) for n in range(6)]
+    producer = Producer(settings, "test")
+    for record in records[:2]:
+        producer.send(record)
+    with pytest.raises(DependencyError, match="kept in"):
+        producer.flush()
+    disk.fill(leave_kib=64)
+    for record in records[2:4]:
+        producer.send(record)
+    with pytest.raises(DependencyError, match="No space left"):
+        producer.flush()
+    disk.free()
+    for record in records[4:]:
+        producer.send(record)
+    with pytest.raises(DependencyError, match="did not take 6 records"):
+        producer.close()
+    spool = Spool(settings.spool_dir / "test.ndjson")
+    assert spool.read() == records
+    spool.close()
+    record_property("records lost", 0)
