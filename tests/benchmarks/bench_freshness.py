@@ -316,27 +316,29 @@ def fresher(found: Sequence[Measured]) -> dict[str, float]:
 
 
 def plot(found: Sequence[Measured]) -> Figure:
-    """The share of clicks that the feature read shows after a time, by engine and rate."""
-    figure = Figure(figsize=(7.2, 3.6))
-    axes = figure.add_subplot()
+    """The share of clicks that the feature read, and that the API's answer, shows after a time."""
+    figure = Figure(figsize=(7.2, 3.9), layout="constrained")
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
     rates = sorted({one.rate for one in found})
     colours = {FLINK: ACCENT, "spark_1s": PEER}
-    for one in found:
-        delays = np.sort(one.delays[FEATURE_READ]) * 1e3
-        axes.plot(
-            delays,
-            np.arange(1, len(delays) + 1) / len(delays),
-            color=colours.get(one.engine, INK),
-            linestyle="-" if one.rate == rates[0] else "--",
-            label=f"{one.engine.replace('_', ' ')}, {one.rate:,}/s",
-        )
-    axes.set_xscale("log")
-    axes.set_xlabel("milliseconds from Kafka's acknowledgement to the feature read", fontsize=8)
-    axes.set_title("Share of clicks that the feature read shows", fontsize=10, loc="left", color=INK)
-    axes.yaxis.set_major_formatter("{x:.0%}")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
-    axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    for axes, hop in zip(panels, (FEATURE_READ, ANSWER), strict=True):
+        for one in found:
+            delays = np.sort(one.delays[hop]) * 1e3
+            axes.plot(
+                delays,
+                np.arange(1, len(delays) + 1) / len(delays),
+                color=colours.get(one.engine, INK),
+                linestyle="-" if one.rate == rates[0] else "--",
+                label=f"{one.engine.replace('_', ' ')}, {one.rate:,}/s",
+            )
+        axes.set_xscale("log")
+        axes.set_xlabel("milliseconds from Kafka's acknowledgement", fontsize=8)
+        axes.set_title(f"Clicks that the {hop} shows", fontsize=10, loc="left", color=INK)
+        axes.yaxis.set_major_formatter("{x:.0%}")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=8)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=7, frameon=False, loc="outside lower center", ncols=3)
     return figure
 
 
