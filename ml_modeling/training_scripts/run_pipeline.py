@@ -1,7 +1,7 @@
-"""Train the recommender: fit a ranker, compare it with its peers, gate, second stage, registration.
+"""Train the recommender: training set, two rankers, peers on the same split, gate, second stage, registration.
 
 Reads: gold feature tables and silver.transaction_line, each pinned to a Delta version; silver.click for the stage that
-reacts to what a shopper does now. With `--candidate`, a ranker that `fit_ranker` left is judged instead of a new one.
+reacts to what a shopper does now.
 Writes: an MLflow run, a registered version, and `--report` (JSON) with plots beside it.
 """
 
@@ -9,40 +9,46 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from ml_modeling.click_moments import Moment, read_moments
 from ml_modeling.core.bundle import BUNDLE_FILE, Manifest, ModelBundle, PopularityLists, golden
-from ml_modeling.core.candidate import Candidate
 from ml_modeling.core.features import FEATURE_NAMES
 from ml_modeling.core.gate import GateDecision, decide
 from ml_modeling.core.live import LIVE_FEATURE_NAMES
-from ml_modeling.core.ranker import ROUNDS, TrainedRanker, feature_gains, native_scores
+from ml_modeling.core.ranker import ROUNDS, TrainedRanker, feature_gains, native_scores, train_ranker
 from ml_modeling.core.scorer import Scorer, to_onnx
-from ml_modeling.core.splits import global_split
-from ml_modeling.core.states import Float32Array
-from ml_modeling.core.training_set import RankerRows
+from ml_modeling.core.splits import Baskets, Queries, global_split, grid_queries
+from ml_modeling.core.training_set import RankerRows, training_rows
 from ml_modeling.evaluation.compare import RANKER, Comparison, compare
 from ml_modeling.evaluation.live_compare import LiveComparison, compare_live, weights_by_name
 from ml_modeling.evaluation.plots import importance_plot, methods_plot, svg_of
 from ml_modeling.registry.register_with_mlflow import Registered, TrainingRecord, register
-from ml_modeling.training_scripts.dataset import Dataset, load_dataset
-from ml_modeling.training_scripts.fit_ranker import SEED, TRAINING_WEEKS, Progress, Stopwatch, day_of, fit, require
+from ml_modeling.training_scripts.dataset import Dataset, load_dataset, weekly_days
 from ml_modeling.training_scripts.labels import product_labels
 from shared_utils.cli import run_main
-from shared_utils.errors import DataError
+from shared_utils.errors import ConfigurationError, DataError
 from shared_utils.settings import Settings, load_settings
 from shared_utils.time_utils import day_start, epoch_day
 
 FEATURE_SET = "recommender_v1"
+TRAINING_WEEKS = 10
+MAX_QUERIES = 9_000
+MAX_GAP_DAYS = 13
+"""A household that stays away longer asks another question than the one that is served: what it needs next."""
+GOLDEN_ROWS = 50
+MIN_QUERIES = 100
 MAX_MOMENTS = 2_000
 """Moments of past visits that the second stage is fitted and judged on, half and half."""
+SEED = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class Training:
 
     ranker: TrainedRanker
     onnx: bytes
-    golden_rows: Float32Array
+    rows: RankerRows
     comparison: Comparison
     gate: GateDecision
     live: LiveComparison | None
@@ -69,40 +75,42 @@ def train(
     *,
     moments: Sequence[Moment] = (),
     alter_rows: Callable[[RankerRows], RankerRows] = lambda rows: rows,
-    progress: Progress = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Training:
-    """Fit on the weeks before `cutoff` and judge what comes of it: `fit`, then `judge`."""
-    require(global_split(dataset.baskets, epoch_day(cutoff)), "to compare on")
-    candidate = fit(dataset, cutoff, alter_rows=alter_rows, progress=progress)
-    return judge(dataset, candidate, moments=moments, progress=progress)
+    """Train on the weeks before `cutoff` and compare on each customer's first basket from `cutoff` on.
 
-
-def judge(
-    dataset: Dataset, candidate: Candidate, *, moments: Sequence[Moment] = (), progress: Progress = lambda _: None
-) -> Training:
-    """Compare a candidate on each customer's first basket from its cutoff on.
-
-    `moments` of past visits fit the second stage; without them the shelf is the nightly one.
+    `moments` of past visits fit the second stage; without them the shelf is the nightly one. `alter_rows` lets the
+    planted faults of `production_ops.prove` spoil the training rows.
 
     Raises:
-        DataError: too few questions to compare on, or the candidate was fitted on other data.
+        DataError: too few questions to train or to compare on.
     """
-    if candidate.data_versions != dataset.versions:
-        moved = sorted(name for name, at in dataset.versions.items() if candidate.data_versions.get(name) != at)
-        raise DataError(f"The candidate was fitted on other versions of {', '.join(moved)}.", "Fit it again.")
-    clock = Stopwatch(progress)
-    ranker, day = candidate.ranker, epoch_day(candidate.cutoff)
+    seconds: dict[str, float] = {}
+    clock = _Stopwatch(seconds, progress)
+    day = epoch_day(cutoff)
+    before = dataset.silver.known_at(day)
+    questions = sample(
+        grid_queries(
+            Baskets.from_lines(before),
+            weekly_days(cutoff, TRAINING_WEEKS),
+            label_end_day=day,
+            max_gap_days=MAX_GAP_DAYS,
+        )
+    )
     test = global_split(dataset.baskets, day)
-    require(test, "to compare on")
+    _require(questions, "to train on")
+    _require(test, "to compare on")
+    rows = alter_rows(training_rows(dataset.source, questions, seed=SEED))
+    clock.lap(f"training set: {len(rows.label):,} rows of {len(rows.group_size):,} baskets")
+    ranker = train_ranker(rows)
+    clock.lap(f"trained: {ranker.kind.value} is the better one, validation NDCG@10 {ranker.validation_ndcg:.4f}")
     onnx = to_onnx(ranker.kind, ranker.content)
     score = Scorer(onnx).score
-    comparison = compare(dataset.source, dataset.silver.known_at(day), test, score)
+    comparison = compare(dataset.source, before, test, score)
     clock.lap(f"compared with {len(comparison.reports) - 1} peers on {len(test):,} baskets")
     live = compare_live(dataset.source, dataset.gold.customer_ids, dataset.gold.product_ids, moments, score)
     clock.lap(f"session: {_told(live)}")
-    seconds = {**candidate.seconds, **clock.seconds}
-    gate = decide(comparison.ndcg, comparison.recall)
-    return Training(ranker, onnx, candidate.golden_rows, comparison, gate, live, seconds)
+    return Training(ranker, onnx, rows, comparison, decide(comparison.ndcg, comparison.recall), live, seconds)
 
 
 def bundle_of(dataset: Dataset, training: Training, cutoff: date) -> ModelBundle:
@@ -111,7 +119,7 @@ def bundle_of(dataset: Dataset, training: Training, cutoff: date) -> ModelBundle
     The best sellers are those of the newest snapshot: the ranker is judged on what came after the cutoff, but the shop
     sells what is bought now.
     """
-    rows = training.golden_rows
+    rows = training.rows.matrix[:: max(len(training.rows.matrix) // GOLDEN_ROWS, 1)][:GOLDEN_ROWS]
     scores = native_scores(training.ranker.kind, training.ranker.content, rows)
     ids = dataset.gold.product_ids
     newest = dataset.source.snapshots[max(dataset.source.snapshots)]
@@ -223,17 +231,11 @@ def record_of(training: Training, dataset: Dataset, cutoff: date, bundle: Path, 
     )  # fmt: skip
 
 
-def run(
-    settings: Settings, cutoff: date, report: Path | None, progress: Progress, candidate: Candidate | None = None
-) -> Training:
-    """The whole pipeline: load, fit (unless there is a candidate), compare, gate, register, report."""
+def run(settings: Settings, cutoff: date, report: Path | None, progress: Callable[[str], None]) -> Training:
+    """The whole pipeline: load, train, compare, gate, register, report."""
     dataset = load_dataset(settings)
     progress(f"loaded {len(dataset.silver.lines.day):,} lines, {len(dataset.gold.customer_ids):,} customers")
-    moments = read_moments(settings.lake.root, MAX_MOMENTS)
-    if candidate is None:
-        training = train(dataset, cutoff, moments=moments, progress=progress)
-    else:
-        training = judge(dataset, candidate, moments=moments, progress=progress)
+    training = train(dataset, cutoff, moments=read_moments(settings.lake.root, MAX_MOMENTS), progress=progress)
     bundle = settings.run_dir.resolve() / "training" / BUNDLE_FILE
     sha256 = bundle_of(dataset, training, cutoff).write(bundle)
     registered = register(settings.mlflow, record_of(training, dataset, cutoff, bundle, sha256), training.gate)
@@ -249,6 +251,17 @@ def run(
     return training
 
 
+class _Stopwatch:
+    def __init__(self, seconds: dict[str, float], progress: Callable[[str], None]) -> None:
+        self._seconds, self._progress, self._last = seconds, progress, time.perf_counter()
+
+    def lap(self, text: str) -> None:
+        now = time.perf_counter()
+        self._seconds[text.split(":")[0].split(" ")[0]] = now - self._last
+        self._progress(f"{text} ({now - self._last:.1f} s)")
+        self._last = now
+
+
 def _told(live: LiveComparison | None) -> str:
     if live is None:
         return "no past visits to learn from, the shelf will not react to clicks"
@@ -262,18 +275,34 @@ def _interval(measured: Any, peer: str) -> dict[str, Any]:
     return {"ratio": measured.ratio, "low": measured.low, "high": measured.high, "peer": peer}
 
 
+def sample(queries: Queries) -> Queries:
+    """At most `MAX_QUERIES` of them, the same ones at every call."""
+    if len(queries) <= MAX_QUERIES:
+        return queries
+    chosen = np.random.default_rng(SEED).choice(len(queries), MAX_QUERIES, replace=False)
+    return queries.take(np.sort(chosen))
+
+
+def _require(queries: Queries, purpose: str) -> None:
+    if len(queries) < MIN_QUERIES:
+        raise DataError(
+            f"There are only {len(queries)} baskets {purpose}; {MIN_QUERIES} are needed.",
+            "Choose a --cutoff inside the data, with weeks before and baskets after it.",
+        )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Train and register. A refusal by the gate is a result, not a failure: it is printed, tagged and reported."""
     parser = argparse.ArgumentParser(prog="python -m ml_modeling.training_scripts.run_pipeline", description=__doc__)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--cutoff", help="the day (2026-11-09) that parts training from comparison")
-    what.add_argument("--candidate", type=Path, help="judge what fit_ranker wrote here, at its own cutoff")
+    parser.add_argument("--cutoff", required=True, help="the day (2026-11-09) that parts training from comparison")
     parser.add_argument("--report", type=Path, help="write the result as JSON here, with plots beside it")
     arguments = parser.parse_args(argv)
-    candidate = Candidate.read(arguments.candidate) if arguments.candidate else None
-    cutoff = candidate.cutoff if candidate else day_of(arguments.cutoff)
+    try:
+        cutoff = datetime.fromisoformat(arguments.cutoff).replace(tzinfo=UTC).date()
+    except ValueError as exc:
+        raise ConfigurationError(f"--cutoff {arguments.cutoff} is not a date.", "Write it as 2026-11-09.") from exc
     console = Console(highlight=False)
-    training = run(load_settings(), cutoff, arguments.report, console.print, candidate)
+    training = run(load_settings(), cutoff, arguments.report, console.print)
     for name, method in training.comparison.reports.items():
         console.print(
             f"{name:<13} NDCG@10 {method.ndcg:.4f}  recall@10 {method.recall:.4f}",

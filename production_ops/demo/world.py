@@ -10,15 +10,13 @@ from pathlib import Path
 from contracts.topics_names import SHOP_TOPICS
 from data_sources.calendar import Calendar
 from feature_store.snapshots import take_snapshots
-from ml_modeling.core.candidate import CANDIDATE_FILE
-from ml_modeling.training_scripts.fit_ranker import TRAINING_WEEKS
+from ml_modeling.training_scripts.run_pipeline import TRAINING_WEEKS
 from production_ops.demo.steps import Step
 from shared_utils.environments import flink_python, platform_python, spark_python
 from shared_utils.time_utils import day_start, epoch_day
 
 _JOBS = "batch_processing.spark_jobs"
 FLINK_JOBS = ("realtime_features", "session_aggregator", "fraud_pattern_detector")
-RANKER_FITTED, RECOMMENDER_REGISTERED = "ranker fitted", "recommender judged and registered"
 HOLDOUT_WEEKS = 7
 """Weeks before the live ones that no label of the training comes from: the global split of `measures.md`, rec-1."""
 
@@ -137,19 +135,13 @@ def gold_steps(world: World) -> list[Step]:
 
 
 def model_steps(world: World) -> list[Step]:
-    """Gold to a filled online store and a registered model: the fit keeps both cores, its judging one."""
-    candidate = world.run_dir / "training" / CANDIDATE_FILE
-    scripts = "ml_modeling.training_scripts"
+    """Gold to a registered model and a filled online store, side by side."""
     return [
         Step("gold pinned", lambda: _pin_gold(world)),
         store_step(world.as_of, after=("gold pinned",)),
         _step(
-            RANKER_FITTED, f"{scripts}.fit_ranker", "--cutoff", str(world.training_cutoff), "--out", candidate,
-            after=("gold pinned",),
-        ),
-        _step(
-            RECOMMENDER_REGISTERED, f"{scripts}.run_pipeline", "--candidate", candidate,
-            "--report", world.training_report, after=(RANKER_FITTED,),
+            "recommender trained", "ml_modeling.training_scripts.run_pipeline", "--cutoff", str(world.training_cutoff),
+            "--report", world.training_report, after=("gold pinned",),
         ),
     ]  # fmt: skip
 
