@@ -14,13 +14,24 @@ import duckdb
 import pandas as pd
 
 from feature_store.core.catalogue import View
+from feature_store.snapshots import connect, write_parquet
 
 
 def register_effective(connection: duckdb.DuckDBPyConnection, view: View, path: Path) -> None:
-    """Create temp table `<view>`: the view's rows that are ever the answer, with `visible_from`."""
+    """Create temp view `<view>`: the view's rows that are ever the answer, with `visible_from`.
+
+    Rows are in the order of keys and visibility. They are worked out once a snapshot and kept beside it.
+    """
+    effective = path.with_name(f"{path.stem}.effective.parquet")
+    if not effective.exists() or effective.stat().st_mtime_ns <= path.stat().st_mtime_ns:
+        with connect() as own:
+            write_parquet(own, _effective_rows(view, path), effective)
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {view.name} AS SELECT * FROM read_parquet('{effective}')")  # noqa: S608
+
+
+def _effective_rows(view: View, path: Path) -> str:
     keys = ", ".join(view.keys)
-    connection.execute(f"""
-        CREATE OR REPLACE TEMP TABLE {view.name} AS
+    return f"""
         WITH stamped AS (
             SELECT {keys}, {", ".join(view.feature_names)},
                    greatest(event_timestamp, created_timestamp)::TIMESTAMP AS visible_from,
@@ -31,7 +42,8 @@ def register_effective(connection: duckdb.DuckDBPyConnection, view: View, path: 
                 PARTITION BY {keys} ORDER BY visible_from RANGE UNBOUNDED PRECEDING) AS newest_visible
             FROM stamped)
         SELECT * EXCLUDE (stamp, newest_visible) FROM newest WHERE stamp = newest_visible
-    """)  # noqa: S608 (names of the catalogue)
+        ORDER BY {keys}, visible_from
+    """  # noqa: S608 (names of the catalogue)
 
 
 def asof_join(

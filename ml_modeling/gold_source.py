@@ -92,18 +92,14 @@ def _effective(con: duckdb.DuckDBPyConnection, snapshots: Snapshots, name: str) 
     """Rows of a view in key and visibility order, columns under their gold names, visibility in whole days."""
     view: View = load_catalogue().view(name)
     register_effective(con, view, snapshots.paths[name])
-    keys = ", ".join(view.keys)
     columns = ", ".join(f"{view.feature_name(column)} AS {column}" for column in view.columns)
     # Rounded up: a row that becomes known a minute after midnight is first read at the next one. DuckDB's // cuts
-    # towards zero, so the sum stays positive. Rows of one day keep the order in which they became known.
-    query = f"""
-        WITH known AS (
-            SELECT *, (epoch_us(visible_from) + {_DAY_US} - 1) // {_DAY_US} AS from_day FROM {name})
-        SELECT {keys}, {columns}, from_day,
-               coalesce(lead(from_day) OVER (PARTITION BY {keys} ORDER BY known.visible_from), {NEVER}) AS until_day
-        FROM known ORDER BY {keys}, known.visible_from
-    """  # noqa: S608 (names of the catalogue)
-    return {key: np.asarray(values) for key, values in con.execute(query).fetchnumpy().items()}
+    # towards zero, so the sum stays positive.
+    from_day = f"(epoch_us(visible_from) + {_DAY_US} - 1) // {_DAY_US} AS from_day"
+    query = f"SELECT {', '.join(view.keys)}, {columns}, {from_day} FROM {name}"  # noqa: S608 (names of the catalogue)
+    rows = {key: np.asarray(values) for key, values in con.execute(query).fetchnumpy().items()}
+    last = np.logical_or.reduce([np.diff(rows[key], append=-1) != 0 for key in view.keys])
+    return {**rows, "until_day": np.where(last, NEVER, np.append(rows["from_day"][1:], NEVER))}
 
 
 def _pairs(rows: Columns, customer_ids: IntArray, product_ids: IntArray) -> PairHistory:

@@ -79,11 +79,13 @@ def personal_top(history: PurchaseHistory, customers: IntArray, k: int) -> list[
     return rankings
 
 
-def _rank_dense(scores: sparse.csr_matrix, mix: FloatArray, base: sparse.csr_matrix, k: int) -> list[IntArray]:
+def _rank_dense(
+    scores: sparse.csr_matrix, mix: FloatArray | sparse.csr_matrix, base: sparse.csr_matrix, k: int
+) -> list[IntArray]:
     rankings = []
-    for begin in range(0, len(mix), 128):
-        block = mix[begin : begin + 128] @ scores + base[begin : begin + 128].toarray()
-        rankings += [_best(np.asarray(row), k) for row in block]
+    for begin in range(0, mix.shape[0], 128):
+        mixed = mix[begin : begin + 128] @ scores + base[begin : begin + 128]
+        rankings += [_best(row, k) for row in (mixed.toarray() if sparse.issparse(mixed) else np.asarray(mixed))]
     return rankings
 
 
@@ -119,8 +121,8 @@ def tifu_knn(
     distance[np.arange(len(customers)), customers] = np.inf
     neighbours = min(neighbours, len(square) - 1)
     near = np.argpartition(distance, neighbours - 1, axis=1)[:, :neighbours]
-    mix = np.zeros_like(distance)
-    np.put_along_axis(mix, near, (1.0 - alpha) / neighbours, axis=1)
+    share = np.full(near.size, (1.0 - alpha) / neighbours)
+    mix = sparse.csr_matrix((share, near.ravel(), np.arange(0, near.size + 1, neighbours)), distance.shape)
     return _rank_dense(vectors, mix, vectors[customers] * alpha, k)
 
 

@@ -13,8 +13,8 @@ _DISCOUNT: FloatArray = 1.0 / np.log2(np.arange(2, 1026))
 
 
 def _hits(ranking: IntArray, truth: IntArray, k: int) -> FloatArray:
-    hits: FloatArray = np.isin(ranking[:k], truth).astype(np.float64)
-    return hits
+    wanted = set(truth.tolist())  # a few products: numpy's set operations cost a hundred times as much
+    return np.array([product in wanted for product in ranking[:k].tolist()], dtype=np.float64)
 
 
 def ndcg_at(ranking: IntArray, truth: IntArray, k: int) -> float:
@@ -37,7 +37,8 @@ def hit_rate_at(ranking: IntArray, truth: IntArray, k: int) -> float:
 
 def recall_parts_at(ranking: IntArray, truth: IntArray, bought: IntArray, k: int) -> tuple[float, float]:
     """Recall@k of the truth bought before (repeat) and of the truth never bought (explore); NaN for an empty part."""
-    again = np.isin(truth, bought)
+    known = set(bought.tolist())
+    again = np.array([product in known for product in truth.tolist()], dtype=bool)
     repeat, explore = truth[again], truth[~again]
     return (
         recall_at(ranking, repeat, k) if len(repeat) else float("nan"),
