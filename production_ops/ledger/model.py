@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Word(StrEnum):
@@ -32,8 +33,7 @@ Coordinate = tuple[str, int, int]
 """Topic, partition, offset."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """A record as its producer meant it: `fate` is `silver`, `late`, `duplicate` or `quarantine:<REASON>`."""
 
     number: int
@@ -43,8 +43,7 @@ class Sent:
     fault: str = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A record as it lies in Kafka. `number` is its producer's own, None where it bears none."""
 
     topic: str
@@ -62,8 +61,7 @@ class Seen:
         return self.topic, self.partition, self.offset
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row of bronze."""
 
     coordinate: Coordinate

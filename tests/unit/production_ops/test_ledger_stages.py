@@ -113,8 +113,8 @@ def test_two_records_of_one_entity_in_swapped_order_are_named(world: LedgerWorld
     numbers = lying[first].number, lying[other].number
     coordinates = lying[first].coordinate, lying[other].coordinate
     lying[first], lying[other] = (
-        replace(lying[other], offset=lying[first].offset),
-        replace(lying[first], offset=lying[other].offset),
+        lying[other]._replace(offset=lying[first].offset),
+        lying[first]._replace(offset=lying[other].offset),
     )
     bare.bronze[CLICK] = [Row(seen.coordinate, seen.value) for seen in lying]
     fates = dict(bare.ends)
@@ -130,7 +130,7 @@ def test_a_key_in_two_partitions_is_misrouted(world: LedgerWorld) -> None:
     key = next(seen.key for seen in world.topics[CLICK])
     at = max(n for n, seen in enumerate(world.topics[CLICK]) if seen.key == key)
     lying = world.topics[CLICK][at]
-    world.topics[CLICK][at] = replace(lying, partition=1 - lying.partition, offset=10**6)
+    world.topics[CLICK][at] = lying._replace(partition=1 - lying.partition, offset=10**6)
     details = [d.detail for d in judged(world).stages[0].differences if d.word is Word.MISROUTED]
     assert any("lies in partitions" in detail for detail in details)
 
@@ -154,7 +154,7 @@ def test_a_missing_or_wrong_dead_letter_is_named(world: LedgerWorld) -> None:
     letters = world.topics[dlq_name(CLICK)]
     gone = letters.pop(3)
     assert only(judged(world), Stage.DEAD_LETTERS, Word.LOST)
-    letters.insert(3, replace(gone, headers={**gone.headers, "reason": b"SIZE"}))
+    letters.insert(3, gone._replace(headers={**gone.headers, "reason": b"SIZE"}))
     assert only(judged(world), Stage.DEAD_LETTERS, Word.MISROUTED)
     letters[3:4] = [gone, gone]
     assert judged(world).balanced  # at least once, told apart by its origin
@@ -172,7 +172,7 @@ def change_final(world: LedgerWorld, topic: str, change: Callable[[Json], None])
     state = world.states(topic)[at]
     before = json.loads(json.dumps(state))
     change(state)
-    world.topics[topic][at] = replace(world.topics[topic][at], value=json.dumps(state).encode())
+    world.topics[topic][at] = world.topics[topic][at]._replace(value=json.dumps(state).encode())
     world.archived[topic] = [Row(seen.coordinate, seen.value) for seen in world.topics[topic]]
     return before
 
@@ -274,7 +274,7 @@ def test_a_lost_doubled_or_changed_row_of_the_archive_is_named(world: LedgerWorl
     assert only(judged(world), Stage.ARCHIVE, Word.LOST).subject == name
     rows += [lost, lost]
     assert only(judged(world), Stage.ARCHIVE, Word.DUPLICATED).subject == name
-    rows[-2:] = [replace(lost, value=b"{}")]
+    rows[-2:] = [lost._replace(value=b"{}")]
     assert only(judged(world), Stage.ARCHIVE, Word.MISROUTED).subject == name
 
 
@@ -288,11 +288,11 @@ def test_a_lost_a_changed_and_a_repeated_visit(world: LedgerWorld) -> None:
     gone = visits.pop(4)
     assert "visit of customer" in only(judged(world, bare), Stage.SESSIONS, Word.LOST).subject
     visits.insert(4, gone)
-    visits.append(replace(gone, offset=10**6))
+    visits.append(gone._replace(offset=10**6))
     assert judged(world, bare).balanced
     changed = json.loads(gone.value or b"")
     changed["views"] += 1
-    visits[4] = replace(gone, value=json.dumps(changed).encode())
+    visits[4] = gone._replace(value=json.dumps(changed).encode())
     assert only(judged(world, bare), Stage.SESSIONS, Word.MISROUTED)
 
 
