@@ -45,8 +45,10 @@ def _up(console: Console, run_dir: Path, names: Sequence[str], *, keep: bool) ->
     stack.start()
     try:
         console.print(_table(stack))
+        hidden = stack.secret_files()
         for key, value in stack.settings_env().items():
-            console.print(f"export {key}={value}", markup=False, soft_wrap=True)
+            shown = f'"$(cat {hidden[value]})"' if value in hidden else value
+            console.print(f"export {key}={shown}", markup=False, soft_wrap=True)
         if keep:
             console.print(
                 f"Left running; {stack.detach()} says what. Stop with: python -m shared_utils.local_stack down"

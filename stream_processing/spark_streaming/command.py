@@ -43,7 +43,7 @@ def run(jobs: Sequence[StreamJob], arguments: argparse.Namespace) -> int:
     settings = load_settings()
     streams = [runner.prepare(job, settings, rebuild=arguments.rebuild_checkpoint) for job in jobs]
     require_topics(_topics(jobs), settings.kafka)
-    spark = start_session("+".join(job.name for job in jobs))
+    spark = start_session("+".join(job.name for job in jobs), root_of(settings))
     try:
         tallies = (runner.drain if arguments.once else runner.follow)(spark, streams, settings)
     finally:
