@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,7 +25,7 @@ from shared_utils.errors import ConfigurationError
 
 REPO_ROOT = Path(__file__).resolve().parent.parent
 _CONNECT_MARKS = frozenset({"SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_API_MODE"})
-S3Uri = Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[\w.-]+)*/?$")]
+S3Uri = Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[\w-][\w.-]*)*/?$")]
 PLACEHOLDER_SECRET = "dev-only-placeholder-secret-change-me"  # noqa: S105 (refused outside dev and test)
 
 
@@ -61,6 +61,13 @@ class LakeSettings(_Group):
     max_reject_ratio: float = Field(default=0.2, ge=0, le=1)
     reject_ratio_min_rows: int = Field(default=100, ge=1)
     id_horizon_days: int = Field(default=30, ge=1)
+
+    @field_validator("root")
+    @classmethod
+    def _is_folder_or_bucket(cls, root: Path | str) -> Path | str:
+        if isinstance(root, Path) and ":/" in str(root):
+            raise ValueError("neither a folder nor s3://bucket/prefix")
+        return root
 
 
 class ObjectStoreSettings(_Group):
