@@ -65,7 +65,7 @@ class LakeSettings(_Group):
     @field_validator("root")
     @classmethod
     def _is_folder_or_bucket(cls, root: Path | str) -> Path | str:
-        if isinstance(root, Path) and ":/" in str(root):
+        if isinstance(root, Path) and f"{root}/".partition("/")[0].endswith(":"):
             raise ValueError("neither a folder nor s3://bucket/prefix")
         return root
 
