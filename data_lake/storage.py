@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pyarrow import fs
 
 from shared_utils.settings import REPO_ROOT, ObjectStoreSettings, Settings
+
+# More than fit into any patience: time ends the retries.
+_RETRIES: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ def storage_options(root: LakeRoot) -> dict[str, str] | None:
         "AWS_ACCESS_KEY_ID": root.store.access_key,
         "AWS_SECRET_ACCESS_KEY": root.store.secret_key.get_secret_value(),
         "AWS_ALLOW_HTTP": str(root.store.endpoint_url.startswith("http://")).lower(),
+        "retry_timeout": f"{root.store.patience_seconds}s",
+        "max_retries": str(_RETRIES),
+        "backoff_config.max_backoff": "1s",
     }
 
 

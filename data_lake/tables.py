@@ -10,6 +10,7 @@ from pyarrow.dataset import field
 
 from data_lake.catalog import Table
 from data_lake.storage import LakeRoot, storage_options
+from shared_utils.errors import DependencyError
 
 _ARROW_TYPES: Final = {
     "string": pa.string(),
@@ -47,8 +48,18 @@ def create_of(table: Table, lake_root: LakeRoot, schema: pa.Schema) -> None:
 
 
 def exists(table: Table, lake_root: LakeRoot) -> bool:
-    """Whether the table has a first version. Raises OSError when the object store does not answer."""
-    return bool(DeltaTable.is_deltatable(table.path(lake_root), storage_options(lake_root)))
+    """Whether the table has a first version.
+
+    Raises:
+        DependencyError: the lake does not answer: that is no empty lake.
+    """
+    try:
+        return bool(DeltaTable.is_deltatable(table.path(lake_root), storage_options(lake_root)))
+    except OSError as exc:
+        raise DependencyError(
+            f"The lake at {lake_root} does not answer ({str(exc).splitlines()[0]}).",
+            "Start the object store, or check SHOP_LAKE__ROOT and SHOP_OBJECT_STORE__*.",
+        ) from exc
 
 
 def last_transaction(table: Table, lake_root: LakeRoot, app_id: str) -> int | None:

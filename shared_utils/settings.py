@@ -71,12 +71,13 @@ class LakeSettings(_Group):
 
 
 class ObjectStoreSettings(_Group):
-    """The S3 object store, for a lake whose root is `s3://`."""
+    """The S3 object store of a lake whose root is `s3://`. `patience_seconds` outlives a restart of it (about 5 s)."""
 
     endpoint_url: str = "http://127.0.0.1:8333"
     region: str = "us-east-1"
     access_key: str = ""
     secret_key: SecretStr = SecretStr("")
+    patience_seconds: int = Field(default=60, ge=1)
 
 
 class EngineSettings(_Group):

@@ -11,7 +11,7 @@ import pytest
 from pyarrow import fs
 
 from batch_processing.interval import Interval
-from data_lake import maintenance, tables
+from data_lake import engine, maintenance, tables
 from data_lake.catalog import PRODUCT_COPURCHASE, SILVER_CLICK, SILVER_OF_TOPIC, TABLES, TRANSACTION_LINE, Table
 from data_lake.compare import compare, read_table
 from data_lake.minio_s3.create_buckets import bucket_names, create_buckets
@@ -30,11 +30,13 @@ from tests.fakes.batch_lake import (
     small_archive,
     write_kafka_rows,
 )
+from tests.fakes.fault_plan import whole_only
 from tests.fakes.object_lake import lake_in
 
 pytestmark = pytest.mark.integration
 FLOAT_REL = 1e-9
-DAYS = 3
+# With a Monday: the co-purchase snapshot's day.
+INTERVAL = Interval(history().start + timedelta(days=5), history().start + timedelta(days=8))
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,12 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("object-lake")
     archive = small_archive(folder / "archive")
-    # With a Monday: the co-purchase snapshot's day.
-    first = history().start + timedelta(days=5)
-    interval = Interval(first, first + timedelta(days=DAYS))
     with engines(folder, "object_store", "sail") as stack:
         lakes: Mapping[str, LakeRoot] = {"local": folder / "lake", "remote": lake_in(stack, "world")}
         settings = {name: settings_of(stack, "sail", root) for name, root in lakes.items()}
         for each in settings.values():
-            write_kafka_rows(root_of(each), kafka_day(interval.start))
-            run_pipeline(each, interval, archive)
+            write_kafka_rows(root_of(each), kafka_day(INTERVAL.start))
+            run_pipeline(each, INTERVAL, archive)
         yield World(stack, settings["local"], settings["remote"])
 
 
@@ -111,6 +110,21 @@ def test_a_table_on_s3_is_compacted_and_keeps_its_rows(world: World) -> None:
     assert compare(before, after, TRANSACTION_LINE.key).equal
 
 
+@whole_only
+@pytest.mark.spark
+def test_f8_apache_spark_overwrites_what_sail_wrote_on_s3(world: World, tmp_path: Path) -> None:
+    root, environment = root_of(world.remote), world.stack.settings_env()
+    before = {table: read_table(table, root) for table in written(root) if table.layer != "bronze"}
+    spark = LocalStack(tmp_path, ["spark"])
+    spark.set_environment({name: value for name, value in environment.items() if name.startswith("AWS_")})
+    with spark:
+        run_pipeline(settings_of(spark, "spark", root), INTERVAL, tmp_path, disable=["reference", "archive"])
+        engine.close()
+    for table, rows in before.items():
+        difference = compare(rows, read_table(table, root), table.key, FLOAT_REL)
+        assert difference.equal, f"{table.full_name}: {difference}"
+
+
 def test_no_key_of_the_store_stands_in_a_log_or_a_table(world: World) -> None:
     root = root_of(world.remote)
     assert isinstance(root, S3Root)
@@ -126,8 +140,9 @@ def test_a_store_that_does_not_answer_is_no_empty_lake(world: World) -> None:
     """Were the table taken for absent, a stream would accept every duplicate as new."""
     root = root_of(world.remote)
     assert isinstance(root, S3Root)
-    gone = S3Root(root.uri, root.store.model_copy(update={"endpoint_url": "http://127.0.0.1:1"}))
-    with pytest.raises(OSError, match="S3"):
+    away = {"endpoint_url": "http://127.0.0.1:1", "patience_seconds": 1}
+    gone = S3Root(root.uri, root.store.model_copy(update=away))
+    with pytest.raises(DependencyError, match="does not answer"):
         tables.exists(next(iter(SILVER_OF_TOPIC.values())), gone)
 
 
