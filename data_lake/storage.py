@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
-
-from pyarrow import fs
+from typing import Final
 
 from shared_utils.settings import REPO_ROOT, ObjectStoreSettings, Settings
 
@@ -67,24 +65,3 @@ def hadoop_options(root: LakeRoot) -> dict[str, str]:
         "fs.s3a.access.key": root.store.access_key,
         "fs.s3a.secret.key": root.store.secret_key.get_secret_value(),
     }
-
-
-def object_store(store: ObjectStoreSettings, **options: Any) -> fs.FileSystem:
-    """The object store as pyarrow sees it: paths begin with the bucket."""
-    return fs.S3FileSystem(
-        access_key=store.access_key,
-        secret_key=store.secret_key.get_secret_value(),
-        region=store.region,
-        endpoint_override=store.endpoint_url,
-        **options,
-    )
-
-
-def remove_folder(folder: LakeRoot) -> None:
-    """Delete a folder with all in it; nothing happens when it is not there."""
-    if isinstance(folder, Path):
-        filesystem, path = fs.LocalFileSystem(), str(folder)
-    else:
-        filesystem, path = object_store(folder.store), folder.uri.removeprefix("s3://")
-    if filesystem.get_file_info(path).type is fs.FileType.Directory:
-        filesystem.delete_dir(path)

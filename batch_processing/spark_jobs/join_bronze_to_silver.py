@@ -32,7 +32,8 @@ from data_lake.catalog import (
     QUARANTINE,
     SILVER_OF_TOPIC,
 )
-from data_lake.storage import remove_folder, root_of
+from data_lake.files import remove_folder
+from data_lake.storage import root_of
 from data_lake.transforms import click, fates, inventory, payment, refused, transaction
 from data_lake.transforms.decode import judge
 from shared_utils.cli import run_main

@@ -14,7 +14,7 @@ import yaml
 from pyarrow import fs
 from rich.console import Console
 
-from data_lake.storage import object_store
+from data_lake.files import object_store
 from shared_utils.cli import run_main
 from shared_utils.errors import DependencyError
 from shared_utils.settings import ObjectStoreSettings, load_settings

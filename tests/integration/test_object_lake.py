@@ -14,8 +14,9 @@ from batch_processing.interval import Interval
 from data_lake import engine, maintenance, tables
 from data_lake.catalog import PRODUCT_COPURCHASE, SILVER_CLICK, SILVER_OF_TOPIC, TABLES, TRANSACTION_LINE, Table
 from data_lake.compare import compare, read_table
+from data_lake.files import object_store
 from data_lake.minio_s3.create_buckets import bucket_names, create_buckets
-from data_lake.storage import LakeRoot, S3Root, object_store, root_of
+from data_lake.storage import LakeRoot, S3Root, root_of
 from feature_store.snapshots import take_snapshots
 from ml_modeling.order_lines import read_order_lines
 from shared_utils.errors import DependencyError

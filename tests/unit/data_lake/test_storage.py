@@ -6,7 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from data_lake.catalog import SILVER_CLICK
-from data_lake.storage import S3Root, hadoop_options, remove_folder, root_of, storage_options
+from data_lake.files import remove_folder
+from data_lake.storage import S3Root, hadoop_options, root_of, storage_options
 from shared_utils.errors import ConfigurationError
 from shared_utils.settings import REPO_ROOT, LakeSettings, ObjectStoreSettings, Settings, override_settings
 
