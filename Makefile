@@ -25,7 +25,7 @@ help: ## show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(PLATFORM)/.done $(SPARK)/.done $(FLINK)/.done build/jars/kafka/.done build/jars/spark/.done build/jars/flink/.done build/jars/flink/classes/.done ## everything that the other verbs need: environments from locks, engine jars
+setup: $(PLATFORM)/.done $(SPARK)/.done $(FLINK)/.done build/jars/kafka/.done build/jars/spark/.done build/jars/spark/classes/.done build/jars/flink/.done build/jars/flink/classes/.done ## everything that the other verbs need: environments from locks, engine jars
 
 .PHONY: demo
 demo: setup ## a year of shopping becomes a served recommendation, with a verdict (KEEP=1 leaves it running)
@@ -146,6 +146,13 @@ build/jars/spark/.done: stream_processing/spark_streaming/pom.xml | $(BOOT)/.don
 
 build/jars/flink/.done: stream_processing/flink_python/pom.xml | $(BOOT)/.done
 	$(copy_jars)
+
+SPARK_JAVA := stream_processing/spark_streaming/java
+
+build/jars/spark/classes/.done: $(wildcard $(SPARK_JAVA)/*.java) build/jars/spark/.done $(SPARK)/.done
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@javac -Xlint:-classfile -cp "$$(echo $(SPARK)/lib/python3.*/site-packages/pyspark/jars)/*:build/jars/spark/*" -d $(@D) $(SPARK_JAVA)/*.java
+	@touch $@
 
 FLINK_JAVA := stream_processing/flink_python/java
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -11,15 +10,16 @@ from pyspark.sql import functions as F
 from batch_processing.interval import Interval
 from data_lake import tables
 from data_lake.catalog import Table
+from data_lake.storage import LakeRoot
 from shared_utils.errors import DataError
 
 
 @dataclass(frozen=True)
 class LakeIO:
-    """A lake folder seen through an engine's session."""
+    """A lake seen through an engine's session."""
 
     session: SparkSession
-    root: Path
+    root: LakeRoot
 
     def read(self, table: Table) -> DataFrame:
         """The whole table.

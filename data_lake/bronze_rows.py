@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
+from data_lake import tables
 from data_lake.catalog import SOURCE_KAFKA, Table
+from data_lake.storage import LakeRoot
 from shared_utils.records import Received
 from shared_utils.time_utils import EPOCH
 
@@ -60,12 +61,11 @@ def received_rows(batch: pa.RecordBatch) -> Iterator[Received]:
         yield Received(topic, None, value, (arrival - EPOCH) // _MILLISECOND, named, partition, offset)
 
 
-def create_bronze(table: Table, lake_root: Path) -> DeltaTable:
+def create_bronze(table: Table, lake_root: LakeRoot) -> DeltaTable:
     """The table, made empty unless it exists."""
-    path = table.path(lake_root)
-    if not DeltaTable.is_deltatable(path):
-        DeltaTable.create(path, BRONZE_SCHEMA, mode="ignore", partition_by=list(table.partition_by))
-    return DeltaTable(path)
+    if not tables.exists(table, lake_root):
+        tables.create_of(table, lake_root, BRONZE_SCHEMA)
+    return tables.open_delta(table, lake_root)
 
 
 def append_with_positions(table: DeltaTable, rows: pa.Table, positions: dict[str, int]) -> None:

@@ -1,6 +1,6 @@
 """Every table of the lake as a typed constant: name, grain, partitioning, owner, retention.
 
-A job holds no table name and no path: it asks `TABLE.path(settings.lake.root)`. Each table is one Delta folder,
+A job holds no table name and no path: it asks `TABLE.path(lake_root)`. Each table is one Delta folder,
 `<root>/<layer>/<name>`. "day" is the UTC date of `event_time`; money is integer cents.
 """
 
@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from contracts import topics_names as topics
+from data_lake.storage import LakeRoot
 from shared_utils.settings import REPO_ROOT
 
 Layer = Literal["bronze", "silver", "gold"]
@@ -41,9 +42,10 @@ class Table:
         """`layer.name`, as people and metrics call the table."""
         return f"{self.layer}.{self.name}"
 
-    def path(self, lake_root: Path) -> str:
+    def path(self, lake_root: LakeRoot) -> str:
         """The table's folder under `lake_root`; a relative root hangs on the repository, not on the working folder."""
-        return str(REPO_ROOT / lake_root / self.layer / self.name)
+        root = REPO_ROOT / lake_root if isinstance(lake_root, Path) else lake_root
+        return str(root / self.layer / self.name)
 
 
 _COORDINATES = ("topic", "partition", "offset")

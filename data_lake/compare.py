@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 
 from data_lake import tables
 from data_lake.catalog import Table
+from data_lake.storage import LakeRoot
+from data_lake.tables import open_delta
 from shared_utils.errors import DataError
 
 EXAMPLES: Final = 5
@@ -50,7 +50,7 @@ class Differences:
         )
 
 
-def read_table(table: Table, lake_root: Path, where: pc.Expression | None = None) -> pa.Table:
+def read_table(table: Table, lake_root: LakeRoot, where: pc.Expression | None = None) -> pa.Table:
     """A catalogue table as Arrow, filtered.
 
     Raises:
@@ -58,7 +58,7 @@ def read_table(table: Table, lake_root: Path, where: pc.Expression | None = None
     """
     if not tables.exists(table, lake_root):
         raise DataError(f"{table.full_name} does not exist under {lake_root}.", "Run the job that writes it first.")
-    dataset = DeltaTable(table.path(lake_root)).to_pyarrow_dataset()
+    dataset = open_delta(table, lake_root).to_pyarrow_dataset()
     rows: pa.Table = dataset.to_table(filter=where)
     return rows
 

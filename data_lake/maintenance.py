@@ -16,6 +16,8 @@ from rich.table import Table as TextTable
 
 from data_lake import tables
 from data_lake.catalog import TABLES, Table
+from data_lake.storage import root_of
+from data_lake.tables import open_delta
 from shared_utils.cli import run_main
 from shared_utils.errors import ConfigurationError, DataError
 from shared_utils.settings import Settings, load_settings
@@ -50,9 +52,9 @@ def open_table(table: Table, settings: Settings) -> DeltaTable:
     Raises:
         DataError: the table does not exist yet.
     """
-    if not tables.exists(table, settings.lake.root):
+    if not tables.exists(table, root_of(settings)):
         raise DataError(f"{table.full_name} does not exist.", "Run the job that writes it first.")
-    return DeltaTable(table.path(settings.lake.root))
+    return open_delta(table, root_of(settings))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

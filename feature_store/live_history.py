@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
-from deltalake import DeltaTable
 from pyarrow.dataset import field
 
 from data_lake import tables
 from data_lake.bronze_rows import RECORD_COLUMNS, received_rows
 from data_lake.catalog import BRONZE_CUSTOMER_FEATURE
+from data_lake.storage import LakeRoot
+from data_lake.tables import open_delta
 from feature_store.core.live_packing import stamp_of, unpack_customer_minutes
 from feature_store.core.live_windows import CustomerMinutes
 from feature_store.online_store.live_records import CustomerMinute, update_of
 from feature_store.online_store.live_store import RETAINED_MINUTES
 
 
-def customer_minutes_as_of(lake_root: Path, customer_id: int, known_by: datetime) -> CustomerMinutes | None:
+def customer_minutes_as_of(lake_root: LakeRoot, customer_id: int, known_by: datetime) -> CustomerMinutes | None:
     """The minutes of a customer by the records that stood in Redis at `known_by`; None where there were none.
 
     `ingest_time` is noted just after Redis has taken a batch: a read within the same few milliseconds may have seen a
@@ -38,10 +38,10 @@ def customer_minutes_as_of(lake_root: Path, customer_id: int, known_by: datetime
     return unpack_customer_minutes(kept) if kept else None
 
 
-def _updates(lake_root: Path, customer_id: int, known_by: datetime) -> Iterator[CustomerMinute]:
+def _updates(lake_root: LakeRoot, customer_id: int, known_by: datetime) -> Iterator[CustomerMinute]:
     if not tables.exists(BRONZE_CUSTOMER_FEATURE, lake_root):
         return
-    rows = DeltaTable(BRONZE_CUSTOMER_FEATURE.path(lake_root)).to_pyarrow_dataset()
+    rows = open_delta(BRONZE_CUSTOMER_FEATURE, lake_root).to_pyarrow_dataset()
     wanted = (field("key") == str(customer_id)) & (field("ingest_time") <= known_by)
     for batch in rows.to_batches(columns=list(RECORD_COLUMNS), filter=wanted):
         for record in received_rows(batch):

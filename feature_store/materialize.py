@@ -21,6 +21,7 @@ from feast import FeatureStore
 from redis import Redis, RedisError
 from rich.console import Console
 
+from data_lake.storage import root_of
 from feature_store.basket_memory import write_basket_memory
 from feature_store.core.stamps import us_of
 from feature_store.online_check import stale_customers
@@ -75,7 +76,7 @@ def materialize(
     redis = connect(settings.redis.url, WRITE_TIMEOUT_MS)
     _ping(redis)
     started = time.perf_counter()
-    snapshots = take_snapshots(settings.lake.root, settings.run_dir)
+    snapshots = take_snapshots(root_of(settings), settings.run_dir)
     timed("snapshots", started)
 
     started = time.perf_counter()
@@ -83,7 +84,7 @@ def materialize(
     timed("product table", started)
 
     started = time.perf_counter()
-    write_out_of_stock(redis, out_of_stock(settings.lake.root, as_of))
+    write_out_of_stock(redis, out_of_stock(root_of(settings), as_of))
     timed("stock", started)
 
     started = time.perf_counter()

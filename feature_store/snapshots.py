@@ -25,6 +25,8 @@ from data_lake.catalog import (
     PRODUCT_PROMOTION_WEEK,
     Table,
 )
+from data_lake.storage import LakeRoot
+from data_lake.tables import open_delta
 from feature_store.core.catalogue import Dtype, View, load_catalogue
 from shared_utils.errors import DataError
 
@@ -58,7 +60,7 @@ def connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def take_snapshots(lake_root: Path, run_dir: Path, versions: Mapping[str, int] | None = None) -> Snapshots:
+def take_snapshots(lake_root: LakeRoot, run_dir: Path, versions: Mapping[str, int] | None = None) -> Snapshots:
     """Snapshot every source table, at `versions` (by table name) or its newest version. Taken once per version.
 
     Raises:
@@ -76,9 +78,9 @@ def take_snapshots(lake_root: Path, run_dir: Path, versions: Mapping[str, int] |
     return Snapshots(folder, paths, taken)
 
 
-def _open(table: Table, lake_root: Path, version: int | None) -> DeltaTable:
+def _open(table: Table, lake_root: LakeRoot, version: int | None) -> DeltaTable:
     try:
-        return DeltaTable(str(table.path(lake_root)), version=version)
+        return open_delta(table, lake_root, version)
     except DeltaError as exc:
         raise DataError(
             f"Table {table.layer}.{table.name} cannot be read ({exc}).", "Run the gold jobs of batch_processing first."

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
 import duckdb
-from deltalake import DeltaTable
 from redis import Redis
 
 from data_lake import tables
 from data_lake.catalog import SILVER_INVENTORY
+from data_lake.storage import LakeRoot
+from data_lake.tables import open_delta
 from feature_store.online_store.keys import OUT_OF_STOCK_KEY
 
 _OUT = """
@@ -19,13 +19,13 @@ GROUP BY product_id HAVING arg_max(on_hand, event_time) = 0 ORDER BY product_id
 """
 
 
-def out_of_stock(lake_root: Path, as_of: datetime) -> list[int]:
+def out_of_stock(lake_root: LakeRoot, as_of: datetime) -> list[int]:
     """Products whose newest level known at `as_of` is zero; empty before the first inventory event."""
     if not tables.exists(SILVER_INVENTORY, lake_root):
         return []
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
-        con.register("level", DeltaTable(SILVER_INVENTORY.path(lake_root)).to_pyarrow_dataset())
+        con.register("level", open_delta(SILVER_INVENTORY, lake_root).to_pyarrow_dataset())
         return [int(product) for (product,) in con.execute(_OUT, [as_of, as_of]).fetchall()]
 
 

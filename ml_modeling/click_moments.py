@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from deltalake import DeltaTable
 
 from data_lake import tables
 from data_lake.catalog import SILVER_CLICK, TRANSACTION_LINE
+from data_lake.storage import LakeRoot
+from data_lake.tables import open_delta
 from feature_store.core.live_windows import ADD, MS_PER_MINUTE, VIEW, Touches
 from feature_store.core.stamps import instant_of
 from feature_store.snapshots import connect
@@ -68,7 +68,7 @@ class _Touched:
     action: npt.NDArray[np.uint8]
 
 
-def read_moments(lake_root: Path, limit: int) -> list[Moment]:
+def read_moments(lake_root: LakeRoot, limit: int) -> list[Moment]:
     """At most `limit` moments, in time order, the same ones at every call; none where the lake holds no clicks."""
     if not tables.exists(SILVER_CLICK, lake_root):
         return []
@@ -111,10 +111,10 @@ def _next_basket(baskets: Sequence[tuple[int, IntArray]], at_ms: int) -> IntArra
     return next((products for bought_ms, products in baskets if bought_ms >= at_ms), np.empty(0, dtype=np.int64))
 
 
-def _read(lake_root: Path) -> tuple[_Touched, _Baskets]:
+def _read(lake_root: LakeRoot) -> tuple[_Touched, _Baskets]:
     with connect() as con:
-        con.register("click", DeltaTable(SILVER_CLICK.path(lake_root)).to_pyarrow_dataset())
-        con.register("line", DeltaTable(TRANSACTION_LINE.path(lake_root)).to_pyarrow_dataset())
+        con.register("click", open_delta(SILVER_CLICK, lake_root).to_pyarrow_dataset())
+        con.register("line", open_delta(TRANSACTION_LINE, lake_root).to_pyarrow_dataset())
         columns: dict[str, npt.NDArray[Any]] = {
             name: np.asarray(values) for name, values in con.execute(_TOUCHES).fetchnumpy().items()
         }

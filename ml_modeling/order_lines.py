@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from deltalake import DeltaTable
 
 from data_lake.catalog import TRANSACTION_LINE
+from data_lake.storage import LakeRoot
+from data_lake.tables import open_delta
 from feature_store.snapshots import connect
 from ml_modeling.core.replay import OrderLines
 from ml_modeling.core.states import IntArray
@@ -36,13 +36,13 @@ class SilverLines:
 
 
 def read_order_lines(
-    lake_root: Path, customer_ids: IntArray | None = None, product_ids: IntArray | None = None
+    lake_root: LakeRoot, customer_ids: IntArray | None = None, product_ids: IntArray | None = None
 ) -> SilverLines:
     """Every basket line of silver. Baskets are numbered in time order.
 
     `customer_ids` and `product_ids` fix the index space, which must hold every id; by default it is the table's own.
     """
-    table = DeltaTable(TRANSACTION_LINE.path(lake_root))
+    table = open_delta(TRANSACTION_LINE, lake_root)
     with connect() as con:
         con.register("line", table.to_pyarrow_dataset())
         columns = con.execute(_QUERY).fetchnumpy()

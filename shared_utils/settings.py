@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,6 +25,7 @@ from shared_utils.errors import ConfigurationError
 
 REPO_ROOT = Path(__file__).resolve().parent.parent
 _CONNECT_MARKS = frozenset({"SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_API_MODE"})
+S3Uri = Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[\w-][\w.-]*)*/?$")]
 PLACEHOLDER_SECRET = "dev-only-placeholder-secret-change-me"  # noqa: S105 (refused outside dev and test)
 
 
@@ -51,14 +52,32 @@ class KafkaSettings(_Group):
 class LakeSettings(_Group):
     """The lake and the rules of its roads. Below `reject_ratio_min_rows` rows a batch says nothing on its producer.
 
+    `root` is a folder or `s3://bucket/prefix` in the object store; ask `data_lake.storage.root_of` for it.
     Event ids are promised unique within `id_horizon_days` of event time.
     """
 
-    root: Path = Path("build/run/lake")
+    root: Path | S3Uri = Path("build/run/lake")
     allowed_lateness_seconds: int = Field(default=7_200, ge=0)
     max_reject_ratio: float = Field(default=0.2, ge=0, le=1)
     reject_ratio_min_rows: int = Field(default=100, ge=1)
     id_horizon_days: int = Field(default=30, ge=1)
+
+    @field_validator("root")
+    @classmethod
+    def _is_folder_or_bucket(cls, root: Path | str) -> Path | str:
+        if isinstance(root, Path) and f"{root}/".partition("/")[0].endswith(":"):
+            raise ValueError("neither a folder nor s3://bucket/prefix")
+        return root
+
+
+class ObjectStoreSettings(_Group):
+    """The S3 object store of a lake whose root is `s3://`. `patience_seconds` outlives a restart of it (about 5 s)."""
+
+    endpoint_url: str = "http://127.0.0.1:8333"
+    region: str = "us-east-1"
+    access_key: str = ""
+    secret_key: SecretStr = SecretStr("")
+    patience_seconds: int = Field(default=60, ge=1)
 
 
 class EngineSettings(_Group):
@@ -159,6 +178,7 @@ class Settings(BaseSettings):
     calendar: CalendarSettings = CalendarSettings()
     kafka: KafkaSettings = KafkaSettings()
     lake: LakeSettings = LakeSettings()
+    object_store: ObjectStoreSettings = ObjectStoreSettings()
     engine: EngineSettings = EngineSettings()
     flink: FlinkSettings = FlinkSettings()
     redis: RedisSettings = RedisSettings()

@@ -15,6 +15,7 @@ from batch_processing.lake_io import LakeIO
 from batch_processing.transforms.daily import daily_product_views
 from data_lake import engine
 from data_lake.catalog import DAILY_PRODUCT_VIEWS, SILVER_CLICK
+from data_lake.storage import root_of
 from shared_utils.cli import run_main
 from shared_utils.settings import Settings, load_settings
 
@@ -29,7 +30,7 @@ def parse(argv: Sequence[str] | None) -> Namespace:
 def run(arguments: Namespace, settings: Settings) -> None:
     """Overwrite the interval's days; without clicks (a shop with tills only) there is nothing to write."""
     interval = interval_of(arguments)
-    lake = LakeIO(engine.session(settings), settings.lake.root)
+    lake = LakeIO(engine.session(settings), root_of(settings))
     clicks = lake.read_if_exists(SILVER_CLICK)
     if clicks is None:
         log.info("no_clicks", table=SILVER_CLICK.full_name)

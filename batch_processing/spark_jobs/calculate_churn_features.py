@@ -17,6 +17,7 @@ from batch_processing.transforms.customer import customer_features, customer_pro
 from batch_processing.transforms.daily import daily_customer
 from data_lake import engine
 from data_lake.catalog import CUSTOMER_FEATURES, CUSTOMER_PROFILE, DAILY_CUSTOMER, TRANSACTION_LINE
+from data_lake.storage import root_of
 from shared_utils.cli import run_main
 from shared_utils.settings import Settings, load_settings
 from shared_utils.time_utils import epoch_day
@@ -30,7 +31,7 @@ def parse(argv: Sequence[str] | None) -> Namespace:
 def run(arguments: Namespace, settings: Settings) -> None:
     """Overwrite the interval's days, then the profiles. The features read the daily table, not the lines again."""
     interval = interval_of(arguments)
-    lake = LakeIO(engine.session(settings), settings.lake.root)
+    lake = LakeIO(engine.session(settings), root_of(settings))
     lines = lake.read(TRANSACTION_LINE)
     todays = daily_customer(basket_products(lines.where(interval.predicate("event_date"))))
     lake.overwrite_days(todays, DAILY_CUSTOMER, interval)

@@ -11,10 +11,8 @@ stay in silver.late_event either way: it is the record of lateness; a ledger cou
 
 from __future__ import annotations
 
-import shutil
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -34,10 +32,12 @@ from data_lake.catalog import (
     QUARANTINE,
     SILVER_OF_TOPIC,
 )
+from data_lake.files import remove_folder
+from data_lake.storage import root_of
 from data_lake.transforms import click, fates, inventory, payment, refused, transaction
 from data_lake.transforms.decode import judge
 from shared_utils.cli import run_main
-from shared_utils.settings import REPO_ROOT, LakeSettings, Settings, load_settings
+from shared_utils.settings import LakeSettings, Settings, load_settings
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +74,7 @@ def parse(argv: Sequence[str] | None) -> Namespace:
 def run(arguments: Namespace, settings: Settings) -> None:
     """Overwrite the interval of each topic that bronze knows."""
     interval = interval_of(arguments)
-    lake = LakeIO(engine.session(settings), settings.lake.root)
+    lake = LakeIO(engine.session(settings), root_of(settings))
     for topic in arguments.topic or SHOP_TOPICS:
         bronze = lake.read_if_exists(BRONZE_OF_TOPIC[topic])
         if bronze is not None:
@@ -97,18 +97,14 @@ def _arrivals(interval: Interval, lake: LakeSettings) -> Interval:
 
 def _settle(lake: LakeIO, fated: DataFrame, topic: str, interval: Interval, *, repair: bool) -> None:
     """Write each fate to its table. The fated rows are staged first: the verdict is a Python pass and runs once."""
-    staging = _staging_folder(lake.root, topic)
+    staging = lake.root / "_staging" / f"fated-{topic}"
     try:
         fated.write.mode("overwrite").parquet(str(staging))
         staged = lake.session.read.parquet(str(staging))
         _write_silver(lake, staged, topic, interval, repair=repair)
         _write_others(lake, staged, topic, interval)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _staging_folder(root: Path, topic: str) -> Path:
-    return REPO_ROOT / root / "_staging" / f"fated-{topic}"
+        remove_folder(staging)
 
 
 def _write_silver(lake: LakeIO, staged: DataFrame, topic: str, interval: Interval, *, repair: bool) -> None:

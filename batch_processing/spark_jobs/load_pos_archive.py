@@ -22,6 +22,7 @@ from batch_processing.interval import Interval, interval_of, job_parser
 from contracts.topics_names import TRANSACTION
 from data_lake import tables
 from data_lake.catalog import BRONZE_TRANSACTION
+from data_lake.storage import root_of, storage_options
 from data_lake.transforms.bronze import ARCHIVE_PARTITION, SOURCE_POS_ARCHIVE
 from data_sources.pos_logs.archive import ARCHIVE_DELAY_MS, ARCHIVE_FILE
 from shared_utils.cli import run_main
@@ -112,13 +113,14 @@ def run(arguments: Namespace, settings: Settings) -> None:
     """Overwrite the archive's rows of the interval; rows from Kafka stay."""
     interval = interval_of(arguments)
     rows = load(arguments.archive, interval)
-    path = BRONZE_TRANSACTION.path(settings.lake.root)
+    root = root_of(settings)
+    path, options = BRONZE_TRANSACTION.path(root), storage_options(root)
     partitions = list(BRONZE_TRANSACTION.partition_by)
-    if tables.exists(BRONZE_TRANSACTION, settings.lake.root):
+    if tables.exists(BRONZE_TRANSACTION, root):
         condition = f"source = '{SOURCE_POS_ARCHIVE}' AND {interval.predicate('ingest_date')}"
-        write_deltalake(path, rows, mode="overwrite", predicate=condition)
+        write_deltalake(path, rows, mode="overwrite", predicate=condition, storage_options=options)
     else:
-        write_deltalake(path, rows, mode="append", partition_by=partitions)
+        write_deltalake(path, rows, mode="append", partition_by=partitions, storage_options=options)
     log.info("archive_loaded", rows=rows.num_rows, table=BRONZE_TRANSACTION.full_name)
 
 

@@ -20,6 +20,7 @@ from deltalake import write_deltalake
 from batch_processing.interval import Interval, interval_of, job_parser
 from data_lake import tables
 from data_lake.catalog import PRODUCT, PROMOTION
+from data_lake.storage import LakeRoot, root_of, storage_options
 from data_sources.calendar import Calendar
 from data_sources.complete_journey import SourceTable, table_path
 from shared_utils.cli import run_main
@@ -73,8 +74,10 @@ def run(arguments: Namespace, settings: Settings) -> None:
     interval = interval_of(arguments).widened(before=7)
     calendar = Calendar.from_settings(settings.calendar)
     with duckdb.connect() as connection:
-        write_deltalake(PRODUCT.path(settings.lake.root), products(connection), mode="overwrite")
-        _write_promotions(promotions(connection, calendar, interval), settings, interval)
+        root = root_of(settings)
+        known = products(connection)
+        write_deltalake(PRODUCT.path(root), known, mode="overwrite", storage_options=storage_options(root))
+        _write_promotions(promotions(connection, calendar, interval), root, interval)
     log.info("reference_loaded", first_week=str(interval.start), shift_weeks=calendar.shift // timedelta(weeks=1))
 
 
@@ -84,12 +87,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _write_promotions(rows: pa.RecordBatchReader, settings: Settings, interval: Interval) -> None:
-    path = PROMOTION.path(settings.lake.root)
-    if tables.exists(PROMOTION, settings.lake.root):
-        write_deltalake(path, rows, mode="overwrite", predicate=interval.predicate("week_start"))
+def _write_promotions(rows: pa.RecordBatchReader, root: LakeRoot, interval: Interval) -> None:
+    path, options = PROMOTION.path(root), storage_options(root)
+    if tables.exists(PROMOTION, root):
+        condition = interval.predicate("week_start")
+        write_deltalake(path, rows, mode="overwrite", predicate=condition, storage_options=options)
     else:
-        write_deltalake(path, rows, mode="append", partition_by=list(PROMOTION.partition_by))
+        partitions = list(PROMOTION.partition_by)
+        write_deltalake(path, rows, mode="append", partition_by=partitions, storage_options=options)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ from data_lake.catalog import (
     PROMOTION,
     TRANSACTION_LINE,
 )
+from data_lake.storage import root_of
 from shared_utils.cli import run_main
 from shared_utils.errors import ConfigurationError
 from shared_utils.settings import Settings, load_settings
@@ -69,7 +70,7 @@ def parse(argv: Sequence[str] | None) -> Namespace:
 def run(arguments: Namespace, settings: Settings) -> None:
     """Overwrite the interval's days, snapshots and weeks."""
     interval = interval_of(arguments)
-    lake = LakeIO(engine.session(settings), settings.lake.root)
+    lake = LakeIO(engine.session(settings), root_of(settings))
     history = lake.read(TRANSACTION_LINE).where(f"event_date < '{interval.end}'")
     todays = basket_products(history.where(interval.predicate("event_date")))
     lake.overwrite_days(daily_product_sales(todays), DAILY_PRODUCT_SALES, interval)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
@@ -18,6 +17,7 @@ from deltalake.exceptions import DeltaError
 
 from data_lake.bronze_rows import append_with_positions, bronze_rows, create_bronze
 from data_lake.catalog import BRONZE_OF_FEATURE_TOPIC
+from data_lake.storage import LakeRoot
 from feature_store.online_store.writer_metrics import LAKE, WriterMetrics
 from shared_utils.errors import DependencyError
 from shared_utils.records import Received
@@ -52,7 +52,7 @@ class Taken(NamedTuple):
 class FeatureArchive:
     """The bronze tables of the feature topics. Use it from one thread at a time."""
 
-    def __init__(self, lake_root: Path) -> None:
+    def __init__(self, lake_root: LakeRoot) -> None:
         self._tables = {topic: create_bronze(table, lake_root) for topic, table in BRONZE_OF_FEATURE_TOPIC.items()}
 
     def last_offset(self, place: Place) -> int:

@@ -23,6 +23,8 @@ from contracts.topics_names import FEATURE_TOPICS, SESSION_FEATURE
 from data_lake import tables
 from data_lake.bronze_rows import RECORD_COLUMNS, received_rows
 from data_lake.catalog import BRONZE_OF_FEATURE_TOPIC
+from data_lake.storage import root_of
+from data_lake.tables import open_delta
 from feature_store.core.live_packing import stamp_of
 from feature_store.online_store.archive import Place, app_id
 from feature_store.online_store.client import WRITE_TIMEOUT_MS, connect
@@ -159,8 +161,8 @@ def _collect(
 
 
 def _open(topic: str, settings: Settings) -> DeltaTable | None:
-    table, root = BRONZE_OF_FEATURE_TOPIC[topic], settings.lake.root
-    return DeltaTable(table.path(root)) if tables.exists(table, root) else None
+    table, root = BRONZE_OF_FEATURE_TOPIC[topic], root_of(settings)
+    return open_delta(table, root) if tables.exists(table, root) else None
 
 
 def _positions(table: DeltaTable | None, topic: str) -> dict[int, int]:

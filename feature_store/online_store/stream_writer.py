@@ -20,6 +20,7 @@ from prometheus_client import start_http_server
 from rich.console import Console
 
 from contracts.reasons import Refusal
+from data_lake.storage import root_of
 from feature_store.online_store.archive import ArchiveWorker, FeatureArchive, Place, Taken
 from feature_store.online_store.client import WRITE_TIMEOUT_MS, connect
 from feature_store.online_store.feature_intake import FeatureIntake
@@ -65,7 +66,7 @@ class FeatureWriter:
         self._patience_seconds = patience_seconds
         self._judge = Judge()
         self._store = LiveStore(connect(settings.redis.url, settings.feature_writer.redis_timeout_ms))
-        archive = FeatureArchive(settings.lake.root)
+        archive = FeatureArchive(root_of(settings))
         self._intake = FeatureIntake(settings.kafka, archive.last_offset)
         self._archive = ArchiveWorker(archive, settings.feature_writer, metrics)
         self._letters = Producer(settings.kafka, "feature-writer-dlq", keep_undelivered=False)

@@ -9,6 +9,7 @@ from datetime import date
 import numpy as np
 
 from data_lake.catalog import TRANSACTION_LINE
+from data_lake.storage import root_of
 from feature_store.snapshots import take_snapshots
 from ml_modeling.core.candidates import PopularityTable, build_popularity, segment_of
 from ml_modeling.core.splits import Baskets
@@ -40,9 +41,9 @@ def load_dataset(settings: Settings) -> Dataset:
     Raises:
         DataError: a table is missing or empty.
     """
-    snapshots = take_snapshots(settings.lake.root, settings.run_dir)
+    snapshots = take_snapshots(root_of(settings), settings.run_dir)
     gold = load_gold(snapshots)
-    silver = read_order_lines(settings.lake.root, gold.customer_ids, gold.product_ids)
+    silver = read_order_lines(root_of(settings), gold.customer_ids, gold.product_ids)
     source = PointInTime(
         gold.pairs, gold.products, gold.customers, rank_snapshots(gold.customers, gold.copurchase, silver)
     )

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from data_lake.storage import root_of
 from ml_modeling.click_moments import Moment, read_moments
 from ml_modeling.core.bundle import BUNDLE_FILE, Manifest, ModelBundle, PopularityLists, golden
 from ml_modeling.core.features import FEATURE_NAMES
@@ -137,7 +138,7 @@ def bundle_of(dataset: Dataset, training: Training, cutoff: date) -> ModelBundle
         ),
         scorer=training.onnx,
         popularity=PopularityLists.from_table(newest.popularity, ids),
-        labels=product_labels(load_settings().lake.root, ids),
+        labels=product_labels(root_of(load_settings()), ids),
     )
 
 
@@ -235,7 +236,7 @@ def run(settings: Settings, cutoff: date, report: Path | None, progress: Callabl
     """The whole pipeline: load, train, compare, gate, register, report."""
     dataset = load_dataset(settings)
     progress(f"loaded {len(dataset.silver.lines.day):,} lines, {len(dataset.gold.customer_ids):,} customers")
-    training = train(dataset, cutoff, moments=read_moments(settings.lake.root, MAX_MOMENTS), progress=progress)
+    training = train(dataset, cutoff, moments=read_moments(root_of(settings), MAX_MOMENTS), progress=progress)
     bundle = settings.run_dir.resolve() / "training" / BUNDLE_FILE
     sha256 = bundle_of(dataset, training, cutoff).write(bundle)
     registered = register(settings.mlflow, record_of(training, dataset, cutoff, bundle, sha256), training.gate)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from data_lake.storage import root_of
 from data_sources.spool import FATES_FILE
 from production_ops.ledger.balance import balance
 from production_ops.ledger.model import Rules, Stage
@@ -42,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     settings = load_settings() if broker_is_named() else stack_settings(arguments.run_dir)[0]
     run_dir: Path = REPO_ROOT / (arguments.run_dir or settings.run_dir)
-    lake = arguments.lake or (run_dir / "lake" if arguments.run_dir else REPO_ROOT / settings.lake.root)
+    lake = arguments.lake or root_of(settings)
+    if arguments.run_dir and isinstance(lake, Path) and not arguments.lake:
+        lake = run_dir / "lake"
     evidence = read_evidence(settings.kafka.bootstrap_servers, lake, arguments.truth or run_dir / FATES_FILE)
     rules = rules_of(
         settings,

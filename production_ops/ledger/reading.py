@@ -22,6 +22,7 @@ from deltalake import DeltaTable
 from contracts.topics_names import CLICK, FEATURE_TOPICS, SHOP_TOPICS, dlq_name, late_name
 from data_lake import catalog
 from data_lake.catalog import Table
+from data_lake.storage import LakeRoot, storage_options
 from production_ops.ledger.model import Coordinate, Evidence, Row, Seen, Sent
 from shared_utils.errors import DataError, DependencyError
 
@@ -38,7 +39,7 @@ _POLL_SECONDS: Final = 0.1
 """A batch that does not fill waits so long."""
 
 
-def read_evidence(bootstrap_servers: str, lake_root: Path, truth: Path) -> Evidence:
+def read_evidence(bootstrap_servers: str, lake_root: LakeRoot, truth: Path) -> Evidence:
     """Everything that a run left behind.
 
     Raises:
@@ -140,7 +141,7 @@ def _seen(message: kafka.Message) -> Seen:
     )
 
 
-def _rows_of(tables: Mapping[str, Table], topics: Sequence[str], lake_root: Path) -> dict[str, list[Row]]:
+def _rows_of(tables: Mapping[str, Table], topics: Sequence[str], lake_root: LakeRoot) -> dict[str, list[Row]]:
     """The rows of the bronze tables that exist, those that came through Kafka."""
     found: dict[str, list[Row]] = {}
     for topic in topics:
@@ -152,7 +153,7 @@ def _rows_of(tables: Mapping[str, Table], topics: Sequence[str], lake_root: Path
     return found
 
 
-def read_ends(lake_root: Path) -> list[tuple[Coordinate, str]]:
+def read_ends(lake_root: LakeRoot) -> list[tuple[Coordinate, str]]:
     """Where each coordinate ended: a row written twice stands twice, a repaired late row is late."""
     ends: list[tuple[Coordinate, str]] = []
     for table, fate in (
@@ -184,6 +185,8 @@ def _query(rows: pa.Table, query: str) -> list[tuple[Any, ...]]:
         return con.execute(query).fetchall()
 
 
-def _columns(table: Table, lake_root: Path, names: list[str]) -> pa.Table | None:
-    path = table.path(lake_root)
-    return DeltaTable(path).to_pyarrow_table(columns=names) if DeltaTable.is_deltatable(path) else None
+def _columns(table: Table, lake_root: LakeRoot, names: list[str]) -> pa.Table | None:
+    path, options = table.path(lake_root), storage_options(lake_root)
+    if not DeltaTable.is_deltatable(path, options):
+        return None
+    return DeltaTable(path, storage_options=options).to_pyarrow_table(columns=names)

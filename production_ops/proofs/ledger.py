@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-from deltalake import DeltaTable
 
 from data_lake import catalog
+from data_lake.storage import LakeRoot
+from data_lake.tables import open_delta
 from production_ops.proofs.result import ProofResult
 
 ENDS = ("silver", "quarantine", "late", "duplicate")
@@ -38,7 +38,7 @@ class Produced:
     spool_id: int
 
 
-def balance(lake_root: Path, produced: Iterable[Produced], fates: pa.Table) -> ProofResult:
+def balance(lake_root: LakeRoot, produced: Iterable[Produced], fates: pa.Table) -> ProofResult:
     """Compare the intended fate of every produced record with where it ended.
 
     Args:
@@ -134,12 +134,12 @@ def _as_table(produced: Iterable[Produced]) -> pa.Table:
     )
 
 
-def _ended(lake_root: Path) -> pa.Table:
+def _ended(lake_root: LakeRoot) -> pa.Table:
     """Every end of every coordinate: `topic`, `partition`, `offset`, `fate`; a row written twice stands twice."""
     with duckdb.connect() as con:
         parts: list[pa.Table] = []
         for topic, table in _SILVER.items():
-            con.register("rows", _columns(table.path(lake_root), _silver_columns(table)))
+            con.register("rows", _columns(table, lake_root, _silver_columns(table)))
             parts.append(con.sql(_SILVER_ENDS[table is catalog.TRANSACTION_LINE], params=[topic]).to_arrow_table())
         for table, fate in (
             (catalog.QUARANTINE, "'quarantine:' || reason"),
@@ -147,7 +147,7 @@ def _ended(lake_root: Path) -> pa.Table:
             (catalog.DUPLICATE_EVENT, "'duplicate'"),
         ):
             columns = ["topic", "partition", "offset", *(["reason"] if table is catalog.QUARANTINE else [])]
-            con.register("rows", _columns(table.path(lake_root), columns))
+            con.register("rows", _columns(table, lake_root, columns))
             parts.append(
                 con.sql(
                     f'SELECT topic, partition::INTEGER AS partition, "offset", {fate} AS fate FROM rows '  # noqa: S608
@@ -173,5 +173,5 @@ def _silver_columns(table: catalog.Table) -> list[str]:
     return ["kafka_partition", "kafka_offset", *line]
 
 
-def _columns(path: str, columns: list[str]) -> pa.Table:
-    return DeltaTable(path).to_pyarrow_table(columns=columns)
+def _columns(table: catalog.Table, lake_root: LakeRoot, columns: list[str]) -> pa.Table:
+    return open_delta(table, lake_root).to_pyarrow_table(columns=columns)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from data_lake.storage import LakeRoot
 from feature_store.live_history import customer_minutes_as_of
 from ml_modeling.core.features import FEATURE_NAMES
 from ml_modeling.core.live import LIVE_FEATURE_NAMES, Session, live_matrix
@@ -87,7 +87,7 @@ def _wrong(reaction: Reaction) -> list[str]:
 def live_parity(
     decisions: Sequence[Mapping[str, Any]],
     reference: Reference,
-    lake_root: Path,
+    lake_root: LakeRoot,
     score: Callable[[Float32Array], FloatArray],
     known_by: datetime,
 ) -> ProofResult:
@@ -115,7 +115,7 @@ def _recomputed(
     reference: Reference,
     table: ProductTable,
     day: int,
-    lake_root: Path,
+    lake_root: LakeRoot,
     score: Callable[[Float32Array], FloatArray],
     known_by: datetime,
 ) -> dict[int, FloatArray]:

@@ -6,16 +6,15 @@ and created time both lie at or before the instant.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from deltalake import DeltaTable
 from feast import FeatureStore
 
 from data_lake.catalog import CUSTOMER_FEATURES, CUSTOMER_PRODUCT_FEATURES, PRODUCT_FEATURES, Table
+from data_lake.storage import LakeRoot
+from data_lake.tables import open_delta
 from feature_store.core.catalogue import load_catalogue
 from feature_store.snapshots import Snapshots
 from feature_store.training_set import INSTANT, AsofTrainingSets, training_set
@@ -27,13 +26,13 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 
-def sample_entities(lake_root: Path, days: tuple[int, int], rows: int, seed: int = 7) -> pd.DataFrame:
+def sample_entities(lake_root: LakeRoot, days: tuple[int, int], rows: int, seed: int = 7) -> pd.DataFrame:
     """`rows` pairs that were bought at some time, each at a random midnight of the days `[first, last)`.
 
     Many are asked before their first purchase: there the right answer is nothing.
     """
     with duckdb.connect() as con:
-        con.register("pair", DeltaTable(CUSTOMER_PRODUCT_FEATURES.path(lake_root)).to_pyarrow_dataset())
+        con.register("pair", open_delta(CUSTOMER_PRODUCT_FEATURES, lake_root).to_pyarrow_dataset())
         pairs = con.execute("SELECT DISTINCT customer_id, product_id FROM pair ORDER BY ALL").df()
     rng = np.random.default_rng(seed)
     chosen = pairs.iloc[np.sort(rng.choice(len(pairs), rows, replace=len(pairs) < rows))].reset_index(drop=True)
@@ -42,7 +41,7 @@ def sample_entities(lake_root: Path, days: tuple[int, int], rows: int, seed: int
 
 
 def check_point_in_time(
-    lake_root: Path, store: FeatureStore, snapshots: Snapshots, entities: pd.DataFrame
+    lake_root: LakeRoot, store: FeatureStore, snapshots: Snapshots, entities: pd.DataFrame
 ) -> ProofResult:
     """Compare the two implementations with the scan, value by value."""
     answers = {"Feast": training_set(store, entities), "ASOF join": AsofTrainingSets(snapshots).read(entities)}
@@ -78,13 +77,13 @@ def _equal(left: FloatArray, right: FloatArray) -> BoolArray:
     return equal
 
 
-def _scan(lake_root: Path, table: Table, entities: pd.DataFrame) -> pd.DataFrame:
+def _scan(lake_root: LakeRoot, table: Table, entities: pd.DataFrame) -> pd.DataFrame:
     """Shape: one row an entity, in order, columns under their feature names; NaN where nothing was known."""
     view = load_catalogue().view(table.name)
     keys = list(view.keys)
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
-        con.register("gold", DeltaTable(table.path(lake_root)).to_pyarrow_dataset())
+        con.register("gold", open_delta(table, lake_root).to_pyarrow_dataset())
         con.register("wanted", entities[keys].drop_duplicates())
         rows = con.execute(
             f"SELECT gold.* FROM gold SEMI JOIN wanted USING ({', '.join(keys)}) "  # noqa: S608

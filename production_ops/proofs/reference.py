@@ -7,13 +7,13 @@ part of it; without a bundle they are counted from silver.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 import numpy as np
-from deltalake import DeltaTable
 
 from data_lake.catalog import PRODUCT, PROMOTION
+from data_lake.storage import LakeRoot
+from data_lake.tables import open_delta
 from ml_modeling.core.bundle import PopularityLists
 from ml_modeling.core.replay import (
     CustomerHistory,
@@ -35,7 +35,7 @@ _MONDAY_OFFSET = 4  # 1970-01-05 was a Monday
 _STORES = 112  # stores in the year's promotion plan
 
 
-def reference_from_silver(lake_root: Path, as_of_day: int, popularity: PopularityLists | None = None) -> Reference:
+def reference_from_silver(lake_root: LakeRoot, as_of_day: int, popularity: PopularityLists | None = None) -> Reference:
     """Everything that was known at the midnight opening `as_of_day`, from basket lines and the two dimensions."""
     silver = read_order_lines(lake_root)
     dimension = _dimension(lake_root, silver.product_ids, as_of_day)
@@ -84,10 +84,10 @@ def _known_states(
     return pairs, products, _KnownCustomers(history, customer_until)
 
 
-def _dimension(lake_root: Path, product_ids: IntArray, as_of_day: int) -> ProductDimension:
+def _dimension(lake_root: LakeRoot, product_ids: IntArray, as_of_day: int) -> ProductDimension:
     with duckdb.connect() as con:
-        con.register("dimension", DeltaTable(PRODUCT.path(lake_root)).to_pyarrow_dataset())
-        con.register("promotion", DeltaTable(PROMOTION.path(lake_root)).to_pyarrow_dataset())
+        con.register("dimension", open_delta(PRODUCT, lake_root).to_pyarrow_dataset())
+        con.register("promotion", open_delta(PROMOTION, lake_root).to_pyarrow_dataset())
         con.register("wanted", {"product_id": product_ids})
         codes = _codes(con)
         monday = as_of_day - (as_of_day - _MONDAY_OFFSET) % 7

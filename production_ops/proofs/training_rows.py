@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
+from data_lake.storage import LakeRoot
 from feature_store.snapshots import Snapshots
 from ml_modeling.core.features import FEATURE_NAMES
 from ml_modeling.core.states import Float32Array, IntArray
@@ -29,7 +29,7 @@ _SHOWN = 5
 
 
 def check_training_rows(
-    lake_root: Path, snapshots: Snapshots, days: Sequence[int], questions: int = QUESTIONS
+    lake_root: LakeRoot, snapshots: Snapshots, days: Sequence[int], questions: int = QUESTIONS
 ) -> ProofResult:
     """Candidates and features of `questions` customers at one midnight, from gold and from silver.
 
@@ -67,7 +67,7 @@ def _hardest(silver: SilverLines, days: Sequence[int]) -> int:
     return max(days, key=lambda day: (np.count_nonzero((bought < day) & (known > day)), day))
 
 
-def _gold_source(lake_root: Path, gold: GoldSource, day: int) -> PointInTime:
+def _gold_source(lake_root: LakeRoot, gold: GoldSource, day: int) -> PointInTime:
     silver = read_order_lines(lake_root, gold.customer_ids, gold.product_ids)
     newest = max(of for of in gold.copurchase if of <= day)
     snapshot = Snapshot(gold.copurchase[newest], popularity_at(gold.customers, silver, day))

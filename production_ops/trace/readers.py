@@ -24,6 +24,8 @@ from data_lake.catalog import (
     SILVER_CLICK,
     Table,
 )
+from data_lake.storage import LakeRoot, root_of
+from data_lake.tables import open_delta
 from feature_store.core.live_packing import stamp_of, unpack_customer_minutes
 from feature_store.online_store.client import connect
 from feature_store.online_store.keys import LIVE_CUSTOMER, record_key
@@ -32,7 +34,7 @@ from production_ops.trace.core.minutes import COUNTED, minute_of
 from shared_utils.errors import DataError, DependencyError, PlatformError
 from shared_utils.kafka_helpers import answer_seconds, client_config, read_all, unreachable
 from shared_utils.records import Received
-from shared_utils.settings import KafkaSettings, LakeSettings, Settings
+from shared_utils.settings import KafkaSettings, Settings
 from shared_utils.time_utils import EPOCH
 
 _TOPICS: Final = (CLICK, CUSTOMER_FEATURE, PRODUCT_FEATURE, RECOMMENDATION_DECISION)
@@ -94,9 +96,9 @@ def evidence_of(event_id: str, settings: Settings) -> Evidence:
         customer_features=customers,
         product_features=products,
         decisions=of(RECOMMENDATION_DECISION, customer_id),
-        archived={topic: _archived(topic, each, settings.lake) for topic, each in records.items()},
+        archived={topic: _archived(topic, each, root_of(settings)) for topic, each in records.items()},
         held=_held(customer_id, minute_of(click), settings),
-        fate=_fate(event_id, place_of(first), settings.lake),
+        fate=_fate(event_id, place_of(first), root_of(settings)),
         timestamp_types=_timestamp_types(settings.kafka),
         missing_topics=missing,
     )
@@ -145,10 +147,10 @@ def _timestamp_types(settings: KafkaSettings) -> dict[str, str]:
         raise unreachable(settings, exc) from exc
 
 
-def _archived(topic: str, records: Sequence[Received], settings: LakeSettings) -> Archived:
-    table = _table(_BRONZE[topic], settings)
+def _archived(topic: str, records: Sequence[Received], lake_root: LakeRoot) -> Archived:
+    table = _table(_BRONZE[topic], lake_root)
     if table is None:
-        return Archived(missing=f"{_BRONZE[topic].full_name} does not exist under {settings.root}")
+        return Archived(missing=f"{_BRONZE[topic].full_name} does not exist under {lake_root}")
     places = {place_of(record) for record in records}
     rows = table.to_pyarrow_dataset().to_table(
         columns=["partition", "offset", "ingest_time"],
@@ -162,26 +164,26 @@ def _archived(topic: str, records: Sequence[Received], settings: LakeSettings) -
     return Archived(ingest_ms, last_offset)
 
 
-def _fate(event_id: str, place: Place, settings: LakeSettings) -> str | None:
+def _fate(event_id: str, place: Place, lake_root: LakeRoot) -> str | None:
     """Where the lake settled a click's arrival: silver, or one of the tables of what silver refuses."""
-    if _first_row(SILVER_CLICK, field("event_id") == event_id, "event_id", settings) is not None:
+    if _first_row(SILVER_CLICK, field("event_id") == event_id, "event_id", lake_root) is not None:
         return f"a row in {SILVER_CLICK.full_name}"
     here = (field("topic") == CLICK) & (field("partition") == place.partition) & (field("offset") == place.offset)
     for table, column in ((LATE_EVENT, "lateness_seconds"), (QUARANTINE, "reason")):
-        value = _first_row(table, here, column, settings)
+        value = _first_row(table, here, column, lake_root)
         if value is not None:
             return f"a row in {table.full_name} ({column} {value})"
     return None
 
 
-def _first_row(table: Table, wanted: Any, column: str, settings: LakeSettings) -> object:
-    delta = _table(table, settings)
+def _first_row(table: Table, wanted: Any, column: str, lake_root: LakeRoot) -> object:
+    delta = _table(table, lake_root)
     rows = [] if delta is None else delta.to_pyarrow_dataset().head(1, columns=[column], filter=wanted).to_pylist()
     return rows[0][column] if rows else None
 
 
-def _table(table: Table, settings: LakeSettings) -> DeltaTable | None:
-    return DeltaTable(table.path(settings.root)) if tables.exists(table, settings.root) else None
+def _table(table: Table, lake_root: LakeRoot) -> DeltaTable | None:
+    return open_delta(table, lake_root) if tables.exists(table, lake_root) else None
 
 
 def _held(customer_id: int, minute: int, settings: Settings) -> Held:

@@ -40,13 +40,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _down(console, run_dirs) if args.verb == "down" else _status(console, run_dirs)
 
 
+def exports(stack: LocalStack) -> list[str]:
+    """The stack's settings as shell commands; a secret is named by its file, so that no terminal or log shows it."""
+    shown = {value: f'"$(cat {path})"' for value, path in stack.secret_files().items()}
+    return [f"export {key}={shown.get(value, value)}" for key, value in stack.settings_env().items()]
+
+
 def _up(console: Console, run_dir: Path, names: Sequence[str], *, keep: bool) -> int:
     stack = LocalStack(run_dir, names)
     stack.start()
     try:
         console.print(_table(stack))
-        for key, value in stack.settings_env().items():
-            console.print(f"export {key}={value}", markup=False, soft_wrap=True)
+        for line in exports(stack):
+            console.print(line, markup=False, soft_wrap=True)
         if keep:
             console.print(
                 f"Left running; {stack.detach()} says what. Stop with: python -m shared_utils.local_stack down"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 _POLL_SECONDS = 0.05
 _LAST_LINES = 15
+_SECRET_BYTES = 20
 
 
 class ManagedProcess:
@@ -45,8 +47,9 @@ class ManagedProcess:
         self._began = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: Guard | None = None
+        self._secrets = {key: _kept_secret(folder / key) for key in spec.secrets}
         own = {"address": self.address, "dir": str(folder), **{key: str(port) for key, port in ports.items()}}
-        self._values = {**values, **own}
+        self._values = {**values, **own, **self._secrets}
 
     @property
     def pid(self) -> int | None:
@@ -57,6 +60,11 @@ class ManagedProcess:
     def settings(self) -> dict[str, str]:
         """What a client of this process must have in its environment."""
         return {key: self._fill(value) for key, value in self.spec.settings.items()}
+
+    @property
+    def secret_files(self) -> dict[str, Path]:
+        """Where each generated secret lies, by its value: what shows settings to people names the file instead."""
+        return {value: self.folder / key for key, value in self._secrets.items()}
 
     def members(self) -> list[int]:
         """The living processes of its group."""
@@ -71,6 +79,8 @@ class ManagedProcess:
         self._began = time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._values["cluster_id"] = _kept_cluster_id(self.folder)
+        for key, value in self._secrets.items():
+            _write_private(self.folder / key, value)
         self._write_files()
         env = {**env, **{key: self._fill(value) for key, value in self.spec.env.items()}}
         self._prepare(env, guard)
@@ -116,8 +126,8 @@ class ManagedProcess:
         self.signal(signal.SIGKILL)
         self._wait_gone(10.0)
 
-    def stop(self, grace_seconds: float = 15.0) -> None:
-        """SIGTERM, then SIGKILL after the grace time.
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL after its grace time.
 
         Raises:
             DependencyError: a process of the group survived.
@@ -125,8 +135,8 @@ class ManagedProcess:
         self.memory_bytes()
         self.signal(signal.SIGCONT)  # a paused process could not act on SIGTERM
         self.signal(signal.SIGTERM)
-        if not self._wait_gone(grace_seconds):
-            log.warning("process_killed", name=self.name, grace_seconds=grace_seconds)
+        if not self._wait_gone(self.spec.grace_seconds):
+            log.warning("process_killed", name=self.name, grace_seconds=self.spec.grace_seconds)
             self.signal(signal.SIGKILL)
             if not self._wait_gone(10.0):
                 survivors = self.members()
@@ -141,7 +151,7 @@ class ManagedProcess:
     def _write_files(self) -> None:
         for target, source in self.spec.files.items():
             content = Path(self._values["repo"], source).read_text(encoding="utf-8")
-            (self.folder / target).write_text(self._fill(content), encoding="utf-8")
+            _write_private(self.folder / target, self._fill(content))
 
     def _prepare(self, env: Mapping[str, str], guard: Guard) -> None:
         prepare = self.spec.prepare
@@ -210,6 +220,17 @@ def _wait_a_moment(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         return
     time.sleep(_POLL_SECONDS / 5)  # the leader is gone, but its group may not be
+
+
+def _kept_secret(path: Path) -> str:
+    """The secret that an earlier start has left there, else a new one."""
+    return path.read_text(encoding="ascii") if path.exists() else secrets.token_hex(_SECRET_BYTES)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, from its first byte on."""
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
 
 
 def new_cluster_id(random_uuid: Callable[[], uuid.UUID] = uuid.uuid4) -> str:

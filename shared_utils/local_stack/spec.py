@@ -71,11 +71,13 @@ class ProcessSpec(_Model):
     ready: Ready
     ports: tuple[str, ...] = ("port",)
     files: Mapping[str, str] = {}
+    secrets: tuple[str, ...] = ()
     prepare: Prepare | None = None
     env: Mapping[str, str] = {}
     settings: Mapping[str, str] = {}
     after: tuple[str, ...] = ()
     deadline_seconds: float = Field(default=60.0, gt=0)
+    grace_seconds: float = Field(default=15.0, gt=0)
 
 
 def load_specs(path: Path = SPEC_PATH) -> dict[str, ProcessSpec]:

@@ -107,6 +107,10 @@ class LocalStack:
         """Variables for every server and job of this stack beside its own (a pinned clock, a log level)."""
         self._extra = dict(variables)
 
+    def secret_files(self) -> dict[str, Path]:
+        """The file of each generated secret among the settings, by the secret."""
+        return {value: path for each in self._processes.values() for value, path in each.secret_files.items()}
+
     def job_env(self) -> dict[str, str]:
         """A whole environment for `subprocess`: this process's own, overlaid with `settings_env`."""
         return {**process_environment(), **self.settings_env()}

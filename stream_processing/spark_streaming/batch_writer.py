@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from contracts.registry import topic as topic_of
 from data_lake.catalog import DUPLICATE_EVENT, LATE_EVENT, QUARANTINE, Table
+from data_lake.storage import root_of
 from data_lake.transforms import fates, refused
 from data_lake.transforms.bronze import BRONZE_COLUMNS, from_kafka
 from data_lake.transforms.decode import judge
@@ -88,7 +89,8 @@ class BatchWriter:
 
     def _known(self, raw: DataFrame) -> DataFrame | None:
         lake, spark = self._settings.lake, raw.sparkSession
-        silver, late = (lake_io.read(spark, table, lake.root) for table in (self.job.silver, LATE_EVENT))
+        root = root_of(self._settings)
+        silver, late = (lake_io.read(spark, table, root) for table in (self.job.silver, LATE_EVENT))
         if silver is None and late is None:
             return None
         # Kafka's own timestamp: no value is decoded for this.
@@ -118,10 +120,10 @@ class BatchWriter:
     def _silver_rows(self, fated: DataFrame) -> DataFrame:
         """What silver lacks: the batch road may have folded a crashed batch's bronze rows in meanwhile."""
         accepted = fates.of_fate(fated, fates.SILVER).filter(F.col("settled_in").isNull())
-        return self.job.to_silver(accepted, self._settings.lake.root)
+        return self.job.to_silver(accepted, root_of(self._settings))
 
     def _append(self, rows: DataFrame, table: Table, batch_id: int) -> None:
-        root = self._settings.lake.root
+        root = root_of(self._settings)
         if self._checkpoint.rebuild_mark.exists():
             rows = _not_yet_in(rows, lake_io.read(rows.sparkSession, table, root))
         query_id = self._checkpoint.query_id()

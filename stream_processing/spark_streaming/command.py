@@ -12,6 +12,7 @@ from rich.table import Table
 
 from contracts.registry import topic as topic_of
 from contracts.topics_names import dlq_name
+from data_lake.storage import root_of
 from shared_utils.settings import Settings, load_settings
 from stream_processing.core.tally import Tally
 from stream_processing.spark_streaming import runner
@@ -42,7 +43,7 @@ def run(jobs: Sequence[StreamJob], arguments: argparse.Namespace) -> int:
     settings = load_settings()
     streams = [runner.prepare(job, settings, rebuild=arguments.rebuild_checkpoint) for job in jobs]
     require_topics(_topics(jobs), settings.kafka)
-    spark = start_session("+".join(job.name for job in jobs))
+    spark = start_session("+".join(job.name for job in jobs), root_of(settings))
     try:
         tallies = (runner.drain if arguments.once else runner.follow)(spark, streams, settings)
     finally:
@@ -65,7 +66,7 @@ def _topics(jobs: Sequence[StreamJob]) -> list[str]:
 
 
 def _as_table(tallies: Sequence[Tally], settings: Settings) -> Table:
-    table = Table("topic", title=f"into {settings.lake.root}", title_justify="left")
+    table = Table("topic", title=f"into {root_of(settings)}", title_justify="left")
     for name in ("received", "silver", "late", "duplicate", "quarantine", "batches", "seconds"):
         table.add_column(name, justify="right")
     for tally in tallies:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from pyspark.sql import DataFrame
 
 from data_lake.catalog import BRONZE_OF_TOPIC, SILVER_OF_TOPIC, Table
+from data_lake.storage import LakeRoot
 
 # Accepted rows and the lake's root to silver rows. The root is there for dimensions.
-ToSilver = Callable[[DataFrame, Path], DataFrame]
+ToSilver = Callable[[DataFrame, LakeRoot], DataFrame]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class StreamJob:
 def without_dimensions(transform: Callable[[DataFrame], DataFrame]) -> ToSilver:
     """A transform that needs nothing else from the lake."""
 
-    def to_silver(accepted: DataFrame, lake_root: Path) -> DataFrame:
+    def to_silver(accepted: DataFrame, lake_root: LakeRoot) -> DataFrame:
         return transform(accepted)
 
     return to_silver

@@ -14,6 +14,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from data_lake import tables
 from data_lake.catalog import SOURCE_KAFKA
+from data_lake.storage import root_of
 from shared_utils.cli import stop_signal
 from shared_utils.errors import CheckpointError
 from shared_utils.settings import Settings
@@ -56,9 +57,9 @@ def prepare(job: StreamJob, settings: Settings, *, rebuild: bool, after_step: Af
     checkpoint = checkpoint_of(job, settings)
     if checkpoint.exists:
         progress = checkpoint.progress()
-        written = tables.last_transaction(job.bronze, settings.lake.root, app_id(progress.query_id, job.bronze))
+        written = tables.last_transaction(job.bronze, root_of(settings), app_id(progress.query_id, job.bronze))
         check_fits(checkpoint, progress, written)
-    elif tables.holds_rows_from(job.bronze, settings.lake.root, SOURCE_KAFKA):
+    elif tables.holds_rows_from(job.bronze, root_of(settings), SOURCE_KAFKA):
         _allow_rebuild(checkpoint, job, rebuild=rebuild)
     writer = BatchWriter(job, settings, checkpoint, *([after_step] if after_step else []))
     return Stream(job, writer, checkpoint)
@@ -70,7 +71,7 @@ def drain(spark: SparkSession, streams: Sequence[Stream], settings: Settings) ->
     Raises:
         PlatformError: the first stream that stopped on one.
     """
-    lake_io.create_shared_tables(settings.lake.root)
+    lake_io.create_shared_tables(root_of(settings))
 
     def run(stream: Stream) -> Exception | None:
         return _end_of(stream, _start(spark, stream, settings, once=True))
@@ -88,7 +89,7 @@ def follow(spark: SparkSession, streams: Sequence[Stream], settings: Settings) -
     Raises:
         PlatformError: the stream that stopped on one.
     """
-    lake_io.create_shared_tables(settings.lake.root)
+    lake_io.create_shared_tables(root_of(settings))
     with stop_signal() as stopped:
         queries = [(stream, _start(spark, stream, settings, once=False)) for stream in streams]
         while all(query.isActive for _, query in queries) and not stopped.wait(_POLL_SECONDS):

@@ -10,6 +10,7 @@ from typing import Final
 from pyspark.sql import SparkSession
 from pyspark.util import is_remote_only
 
+from data_lake.storage import LakeRoot, hadoop_options
 from shared_utils.errors import ConfigurationError, DependencyError
 from shared_utils.settings import REPO_ROOT
 
@@ -19,8 +20,8 @@ LOG4J_PATH: Final = CONFIG_DIR / "log4j2.properties"
 JARS_DIR: Final = REPO_ROOT / "build" / "jars" / "spark"
 
 
-def start_session(app_name: str) -> SparkSession:
-    """A Spark session with Delta and Kafka, set up by `config/spark_defaults.conf`.
+def start_session(app_name: str, lake_root: LakeRoot | None = None) -> SparkSession:
+    """A Spark session with Delta and Kafka, set up by `config/spark_defaults.conf`; it reaches the lake at `lake_root`.
 
     Raises:
         ConfigurationError: this Python has only the Spark Connect client.
@@ -36,13 +37,16 @@ def start_session(app_name: str) -> SparkSession:
     # The bridge to the JVM reports every call at INFO.
     logging.getLogger("py4j").setLevel(logging.WARNING)
     settings: dict[str, bool | float | int | str | None] = {**read_defaults()}
-    settings["spark.driver.extraClassPath"] = f"{JARS_DIR}/*"
+    settings["spark.driver.extraClassPath"] = f"{JARS_DIR}/*:{JARS_DIR}/classes"
     jvm = f"{settings.get('spark.driver.extraJavaOptions', '')} -Dlog4j2.configurationFile={LOG4J_PATH}"
     settings["spark.driver.extraJavaOptions"] = jvm.strip()
     spark = SparkSession.builder.appName(app_name).config(map=settings).getOrCreate()
     # UDF workers must be this very Python. `spark.pyspark.python` only counts in spark-submit, and PYSPARK_PYTHON would
     # have to be in the environment before anybody imports pyspark.
     spark.sparkContext.pythonExec = sys.executable
+    for key, value in hadoop_options(lake_root).items() if lake_root else ():
+        # Not among the settings above, which stand in the command line of the JVM: these are keys.
+        spark.sparkContext._jsc.hadoopConfiguration().set(key, value)
     return spark
 
 

@@ -19,11 +19,12 @@ from batch_processing.spark_jobs.load_pos_archive import _HEADERS
 from contracts.topics_names import CLICK, INVENTORY, PAYMENT, TRANSACTION
 from data_lake import engine, tables
 from data_lake.catalog import BRONZE_OF_TOPIC
+from data_lake.storage import LakeRoot, storage_options
 from data_sources.calendar import Calendar
 from data_sources.events import uuid_of
 from data_sources.pos_logs.write_archive import write_archive
 from shared_utils.local_stack import LocalStack
-from shared_utils.settings import CalendarSettings, EngineSettings, LakeSettings, Settings
+from shared_utils.settings import CalendarSettings, EngineSettings, LakeSettings, ObjectStoreSettings, Settings
 from shared_utils.time_utils import fixed_clock, to_rfc3339
 
 LIVE_END = date(2026, 11, 9)
@@ -60,12 +61,14 @@ def engines(run_dir: Path, *names: str) -> Iterator[LocalStack]:
             engine.close()
 
 
-def settings_of(stack: LocalStack, name: str, lake_root: Path) -> Settings:
+def settings_of(stack: LocalStack, name: str, lake_root: LakeRoot) -> Settings:
     """Settings of a lake on one of the stack's engines."""
+    local = isinstance(lake_root, Path)
     return Settings(
         env="test",
         calendar=CalendarSettings(live_end=LIVE_END),
-        lake=LakeSettings(root=lake_root),
+        lake=LakeSettings(root=lake_root if local else lake_root.uri),
+        object_store=ObjectStoreSettings() if local else lake_root.store,
         engine=EngineSettings(
             kind="spark" if name.startswith("spark") else "sail", remote=f"sc://{stack.address(name)}"
         ),
@@ -88,7 +91,7 @@ class Sent:
     fate: str
 
 
-def write_kafka_rows(lake_root: Path, sent: Sequence[Sent]) -> None:
+def write_kafka_rows(lake_root: LakeRoot, sent: Sequence[Sent]) -> None:
     """Append the records to bronze as the stream would: one partition, offsets in the order given."""
     for topic in sorted({record.topic for record in sent}):
         table, rows = BRONZE_OF_TOPIC[topic], [(n, record) for n, record in enumerate(sent) if record.topic == topic]
@@ -106,7 +109,8 @@ def write_kafka_rows(lake_root: Path, sent: Sequence[Sent]) -> None:
             "ingest_date": pa.array([record.arrival.date() for _, record in rows], pa.date32()),
         }
         partitions = None if tables.exists(table, lake_root) else list(table.partition_by)
-        write_deltalake(table.path(lake_root), pa.table(columns), mode="append", partition_by=partitions)
+        path, options = table.path(lake_root), storage_options(lake_root)
+        write_deltalake(path, pa.table(columns), mode="append", partition_by=partitions, storage_options=options)
 
 
 def kafka_day(day: date) -> list[Sent]:

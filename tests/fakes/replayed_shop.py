@@ -15,6 +15,7 @@ import confluent_kafka as kafka
 
 from contracts.registry import load_topics
 from contracts.topics_names import SHOP_TOPICS
+from data_lake.storage import LakeRoot
 from data_sources import replay
 from data_sources.spool import FATES_FILE, SPOOL_FILE
 from ingestion_layer.kafka.replay_live import records
@@ -112,7 +113,7 @@ class ReplayedShop:
         topics = ",".join(SHOP_TOPICS)
         return self.spark("stream_processing.spark_streaming.run", "--once", "--topics", topics, **settings)
 
-    def ledger(self, *stages: Stage, lake: Path | None = None, copies_allowed: bool = False) -> Balance:
+    def ledger(self, *stages: Stage, lake: LakeRoot | None = None, copies_allowed: bool = False) -> Balance:
         evidence = read_evidence(self.kafka.bootstrap_servers, lake or self.folder / "lake", self.folder / FATES_FILE)
         return balance(evidence, Rules(demanded=frozenset(stages), copies_allowed=copies_allowed))
 

@@ -10,7 +10,6 @@ Run: `python -m stream_processing.spark_streaming.streaming_jobs.enrich_transact
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from pyspark.sql import DataFrame
@@ -18,13 +17,14 @@ from pyspark.sql import functions as F
 
 from contracts.topics_names import TRANSACTION
 from data_lake.catalog import PRODUCT, PROMOTION
+from data_lake.storage import LakeRoot
 from data_lake.transforms.transaction import promotion_week, transform
 from shared_utils.cli import run_main
 from stream_processing.spark_streaming import command, lake_io
 from stream_processing.spark_streaming.job import StreamJob
 
 
-def to_silver(accepted: DataFrame, lake_root: Path) -> DataFrame:
+def to_silver(accepted: DataFrame, lake_root: LakeRoot) -> DataFrame:
     """Rows of silver.transaction_line, with the dimensions as they stand in the lake now."""
     products = lake_io.read(accepted.sparkSession, PRODUCT, lake_root)
     promotions = lake_io.read(accepted.sparkSession, PROMOTION, lake_root)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from shared_utils.errors import ConfigurationError
+from shared_utils.local_stack import LocalStack, kept
+from shared_utils.local_stack.__main__ import exports
 from shared_utils.local_stack.guard import watch
 from shared_utils.local_stack.managed import new_cluster_id
 from shared_utils.local_stack.ports import free_port
@@ -44,6 +46,26 @@ def test_a_malformed_list_is_refused(tmp_path: Path, text: str) -> None:
 
     with pytest.raises(ConfigurationError, match="process list"):
         load_specs(path)
+
+
+def test_a_generated_secret_is_shown_by_the_name_of_its_file(tmp_path: Path) -> None:
+    stack = LocalStack(tmp_path, ["object_store"])
+    secret = stack.settings_env()["SHOP_OBJECT_STORE__SECRET_KEY"]
+    assert len(secret) == 40
+    assert LocalStack(tmp_path / "other", ["object_store"]).settings_env()["SHOP_OBJECT_STORE__SECRET_KEY"] != secret
+    lines = exports(stack)
+    assert f'export SHOP_OBJECT_STORE__SECRET_KEY="$(cat {tmp_path}/object_store/secret_key)"' in lines
+    assert secret not in "\n".join(lines)
+
+
+def test_a_secret_is_kept_for_the_next_start(tmp_path: Path) -> None:
+    (tmp_path / "object_store").mkdir()
+    (tmp_path / "object_store" / "access_key").write_text("known")
+    assert LocalStack(tmp_path, ["object_store"]).settings_env()["AWS_ACCESS_KEY_ID"] == "known"
+
+
+def test_the_record_of_a_kept_stack_is_for_its_owner_alone(tmp_path: Path) -> None:
+    assert kept.write(tmp_path, [], {"SHOP_OBJECT_STORE__SECRET_KEY": "hush"}).stat().st_mode & 0o077 == 0
 
 
 def test_free_ports_stay_below_the_ephemeral_range_and_avoid_the_taken() -> None:
