@@ -1,0 +1,96 @@
+"""The profile `core` as a user meets it: up, asked, broken, down and up again, gone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from production_ops.compose_stack import first_start
+from tests.fakes.compose_stack import INSTALLATION, ComposeStack
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(1_500)]
+
+CUSTOMER = "/v1/recommendations/1?limit=5"
+KILLED = ("serving", "redis", "kafka")
+HEALTHY_AGAIN_SECONDS = 60.0
+DEFAULT_LOGINS = [("admin", "password1234"), ("admin", "password"), ("admin", "admin"), ("mlflow", "mlflow")]
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[ComposeStack]:
+    """The stack, loaded with a few households; gone at the end, whatever happened."""
+    if shutil.which("docker") is None:
+        pytest.skip("there is no Docker here")
+    own_installation = not INSTALLATION.exists()
+    stack = ComposeStack({"STACK_CUSTOMERS": "400", "STACK_MODEL_ALIAS": "challenger"})
+    try:
+        stack.make("up")
+        yield stack
+    finally:
+        if INSTALLATION.exists():
+            stack.compose("down", "--volumes", "--remove-orphans")
+            if own_installation:
+                INSTALLATION.unlink()
+    assert stack.remains() == []
+
+
+@pytest.fixture(scope="module")
+def token(stack: ComposeStack) -> str:
+    return stack.make("token")
+
+
+def test_everything_is_healthy_and_the_door_is_open(stack: ComposeStack) -> None:
+    assert stack.unwell() == []
+    assert "Shop data platform" in stack.ask("/").text
+    assert stack.ask("/readyz").json() == {"status": "ready"}
+
+
+def test_a_shelf_is_answered_to_a_token_alone(stack: ComposeStack, token: str) -> None:
+    assert stack.ask(CUSTOMER).status_code == 401
+
+    answer = stack.ask(CUSTOMER, token)
+    assert answer.status_code == 200
+    assert len(answer.json()["items"]) == 5
+    assert answer.json()["degraded"] is False
+
+
+def test_s14_mlflow_knows_the_generated_login_alone(stack: ComposeStack) -> None:
+    search = f"{stack.mlflow_url}/api/2.0/mlflow/registered-models/get?name=recommender"
+    made = first_start.read(INSTALLATION)
+    generated = (made["MLFLOW_ADMIN_USERNAME"], made["MLFLOW_ADMIN_PASSWORD"])
+
+    assert [httpx.get(search, auth=login).status_code for login in (None, *DEFAULT_LOGINS)] == [401] * 5
+    assert httpx.get(search, auth=generated).json()["registered_model"]["name"] == "recommender"
+
+
+def test_a_second_up_changes_nothing(stack: ComposeStack) -> None:
+    servers = [name for name, one in stack.containers().items() if one["State"] == "running"]
+    before = {name: stack.started_at(name) for name in servers}
+
+    stack.make("up")
+
+    assert {name: stack.started_at(name) for name in servers} == before
+
+
+def test_f_killed_services_come_back_within_a_minute(stack: ComposeStack, token: str) -> None:
+    before = {name: stack.started_at(name) for name in KILLED}
+    for name in KILLED:
+        stack.kill(name)
+
+    assert stack.seconds_until_well(HEALTHY_AGAIN_SECONDS) <= HEALTHY_AGAIN_SECONDS
+    assert all(stack.started_at(name) != before[name] for name in KILLED)
+    assert stack.ask(CUSTOMER, token).json()["degraded"] is False
+
+
+def test_down_and_up_keep_the_data(stack: ComposeStack, token: str) -> None:
+    before = stack.ask(CUSTOMER, token).json()["items"]
+
+    stack.make("down")
+    assert stack.containers() == {}
+    stack.make("up")
+
+    assert "Loaded before" in stack.compose("logs", "first-load")
+    assert stack.ask(CUSTOMER, token).json()["items"] == before
