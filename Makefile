@@ -85,23 +85,25 @@ local-up: setup ## kafka, redis and sail as host processes on free ports until C
 
 # --- the stack on Docker Compose: it needs Docker and a Python, none of the environments above ---
 
+# The parts to start: core, or core and streaming (PROFILE=streaming).
 PROFILE ?= core
+PROFILES := $(addprefix --profile ,$(sort core $(PROFILE)))
 COMPOSE := docker compose
-BASES := debian python python-build jvm jvm-build
+BASES := debian python python-build python-jvm jvm jvm-build
 HAS_STACK := test -f config/installation.env && command -v docker >/dev/null
 
 .PHONY: up
-up: ## the stack in containers, built, loaded and healthy (PROFILE=core; README: first start)
+up: ## the stack in containers, built, loaded and healthy (PROFILE=core, or streaming on top of it)
 	@$$(deployment/local/find_python.sh) -m production_ops.compose_stack.preflight --profile $(PROFILE)
 	@$(MAKE) images
 	@echo "Waiting until every service is healthy; the first time, history is loaded and a model trained (minutes: make logs s=first-load)."
-	@$(COMPOSE) --profile $(PROFILE) up --detach --wait --remove-orphans
+	@$(COMPOSE) $(PROFILES) up --detach --wait --remove-orphans
 	@$$(deployment/local/find_python.sh) -m production_ops.compose_stack.doors
 
 .PHONY: images
 images: ## build the images of PROFILE, the bases first
 	@$(COMPOSE) --profile bases build $(BASES)
-	@$(COMPOSE) --profile $(PROFILE) build
+	@$(COMPOSE) $(PROFILES) build
 
 .PHONY: down
 down: ## stop the stack, and what a KEEP=1 left running; data stay

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _COMPOSE: Final = ("docker", "compose", "--profile", "*")
-_BASES: Final = ("debian", "python", "python-build", "jvm", "jvm-build")
+_BASES: Final = ("debian", "python", "python-build", "python-jvm", "jvm", "jvm-build")
 _UNITS: Final = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _MIB: Final = 1024**2
 _MB: Final = 1000**2

@@ -98,7 +98,7 @@ def networks_are_internal(document: Document) -> list[str]:
     return [
         f"{name} is in {network}, which leads out of the stack"
         for name, service in document["services"].items()
-        if name not in PUBLISHING
+        if name not in PUBLISHING and service.get("network_mode") != "none"
         for network in (service.get("networks") or {"default": None})
         if network in open_networks or network == "default"
     ]
