@@ -80,7 +80,7 @@ def images_are_exact(document: Document) -> list[str]:
 
 def ports_are_on_loopback(document: Document) -> list[str]:
     """Only the gateway is published, on loopback; nobody joins the host's network."""
-    found = _each(document, lambda s: s.get("network_mode") == "host", "is in the host's network")
+    found = _each(document, _joins_another_network, "is in a network that is not the stack's")
     for name, service in document["services"].items():
         for port in service.get("ports", []):
             if port.get("host_ip") != "127.0.0.1":
@@ -98,7 +98,7 @@ def networks_are_internal(document: Document) -> list[str]:
     return [
         f"{name} is in {network}, which leads out of the stack"
         for name, service in document["services"].items()
-        if name not in PUBLISHING and service.get("network_mode") != "none"
+        if name not in PUBLISHING and not _has_no_network_of_its_own(service)
         for network in (service.get("networks") or {"default": None})
         if network in open_networks or network == "default"
     ]
@@ -126,6 +126,17 @@ def secrets_are_generated(document: Document, generated: Collection[str]) -> lis
         for key, value in _secrets_of(service)
         if value not in generated
     ]
+
+
+def _joins_another_network(service: Service) -> bool:
+    mode = service.get("network_mode")
+    return mode is not None and not _has_no_network_of_its_own(service)
+
+
+def _has_no_network_of_its_own(service: Service) -> bool:
+    """No network at all, or the one of another service, which is judged there."""
+    mode = str(service.get("network_mode", ""))
+    return mode == "none" or mode.startswith("service:")
 
 
 def _secrets_of(service: Service) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,6 @@ HERE=/app/stream_processing/flink_python
 mkdir -p /tmp/conf
 sed 's#{port}#8081#g; s#{rpc_port}#6123#g; s#{blob_port}#6124#g' $HERE/config/config.yaml > /tmp/conf/config.yaml
 cp $HERE/config/log4j2.properties /tmp/conf/
-address=$(hostname -i)
 case $1 in
 jobmanager)
   memory="-Xms128m -Xmx320m -XX:MaxDirectMemorySize=96m"
@@ -15,7 +14,7 @@ jobmanager)
 taskmanager)
   memory="-Xms416m -Xmx416m -XX:MaxDirectMemorySize=160m"
   class=org.apache.flink.runtime.taskexecutor.TaskManagerRunner
-  own="-D taskmanager.bind-host=0.0.0.0 -D taskmanager.host=$address -D taskmanager.rpc.port=6122 -D taskmanager.data.port=6121 -D taskmanager.resource-id=taskmanager" ;;
+  own="-D taskmanager.bind-host=0.0.0.0 -D taskmanager.host=flink-taskmanager -D taskmanager.rpc.port=6122 -D taskmanager.data.port=6121 -D taskmanager.resource-id=taskmanager" ;;
 esac
 # shellcheck disable=SC2086 (several options)
 exec java $memory -XX:+UseSerialGC -Xshare:auto -XX:MaxMetaspaceSize=160m -Djava.io.tmpdir=/tmp \

@@ -65,6 +65,16 @@ def test_a_household_gets_its_own_shelf_for_a_token_alone(stack: ComposeStack, t
     assert own["items"] != anybodys["items"]
 
 
+@pytest.mark.parametrize("path", ["/", "/readyz", "/nowhere", ANYBODY])
+def test_s19_every_answer_carries_the_headers(stack: ComposeStack, path: str) -> None:
+    headers = stack.ask(path).headers
+
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "access-control-allow-origin" not in headers
+    assert headers["server"] == "nginx"
+
+
 def test_s14_mlflow_knows_the_generated_login_alone(stack: ComposeStack) -> None:
     search = f"{stack.mlflow_url}/api/2.0/mlflow/registered-models/get?name=recommender"
     made = first_start.read(INSTALLATION)

@@ -78,6 +78,7 @@ PLANTS: list[tuple[str, dict[str, Any]]] = [
     ("ports", {"ports": [{"host_ip": "127.0.0.1", "target": 6379}]}),
     ("ports", {"ports": [{"target": 6379}]}),
     ("ports", {"network_mode": "host"}),
+    ("ports", {"network_mode": "container:somebody"}),
     ("networks", {"networks": {"published": None}}),
     ("networks", {"networks": None}),
     ("host", {"volumes": [{"type": "bind", "source": "/var/run/docker.sock", "target": "/s"}]}),
