@@ -89,7 +89,6 @@ local-up: setup ## kafka, redis and sail as host processes on free ports until C
 PROFILE ?= core
 PROFILES := $(addprefix --profile ,$(sort core $(PROFILE)))
 COMPOSE := docker compose
-BASES := debian python python-build python-jvm jvm jvm-build
 HAS_STACK := test -f config/installation.env && command -v docker >/dev/null
 
 .PHONY: up
@@ -102,7 +101,7 @@ up: ## the stack in containers, built, loaded and healthy (PROFILE=core, or stre
 
 .PHONY: images
 images: ## build the images of PROFILE, the bases first
-	@$(COMPOSE) --profile bases build $(BASES)
+	@$(COMPOSE) --profile bases build
 	@$(COMPOSE) $(PROFILES) build
 
 .PHONY: down
