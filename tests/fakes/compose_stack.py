@@ -20,16 +20,16 @@ INSTALLATION = REPO_ROOT / "config" / "installation.env"
 
 
 class ComposeStack:
-    """`make up` and its siblings, for a few households, on free ports. `settings` are STACK_ variables."""
+    """`make up` and its siblings on free ports. `settings` are STACK_ variables, where the environment sets no other."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         gateway = free_port(frozenset())
         ports = {"STACK_GATEWAY_PORT": gateway, "STACK_MLFLOW_PORT": free_port(frozenset({gateway}))}
         self._environment = {
+            **settings,
             **os.environ,
             "COMPOSE_PROJECT_NAME": PROJECT,
             **{name: str(port) for name, port in ports.items()},
-            **settings,
         }
         self.url = f"http://127.0.0.1:{gateway}"
         self.mlflow_url = f"http://127.0.0.1:{ports['STACK_MLFLOW_PORT']}"
