@@ -85,7 +85,7 @@ local-up: setup ## kafka, redis and sail as host processes on free ports until C
 
 # --- the stack on Docker Compose: it needs Docker and a Python, none of the environments above ---
 
-# The parts to start: core, or core and streaming (PROFILE=streaming).
+# The parts to start: core alone, or with it what is named (PROFILE="streaming observe").
 PROFILE ?= core
 PROFILES := $(addprefix --profile ,$(sort core $(PROFILE)))
 COMPOSE := docker compose

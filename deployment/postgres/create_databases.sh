@@ -1,6 +1,6 @@
 #!/bin/sh
 # Make each database of $DATABASES with an owner of its name, or give the owner its password anew. The password of NAME
-# stands in NAME_DB_PASSWORD (upper case).
+# stands in NAME_DB_PASSWORD (upper case). The owner of `monitor` may read how the server is.
 set -eu
 export PGHOST=postgres PGUSER=postgres PGPASSWORD=$POSTGRES_PASSWORD
 for name in $DATABASES; do
@@ -13,3 +13,4 @@ SELECT format('CREATE DATABASE %I OWNER %I', :'name', :'name')
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', :'name') \gexec
 SQL
 done
+psql -q -v ON_ERROR_STOP=1 -c 'GRANT pg_monitor TO monitor'

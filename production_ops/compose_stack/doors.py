@@ -7,7 +7,11 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-_DOORS: Final = (("gateway", 8080, "landing page and API"), ("gateway", 5000, "MLflow"))
+_DOORS: Final = (
+    ("gateway", 8080, "landing page and API"),
+    ("gateway", 5000, "MLflow"),
+    ("gateway", 9090, "Prometheus (observe)"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -39,6 +39,7 @@ def makers(today: date) -> Mapping[str, Callable[[], str]]:
         "REDIS_PASSWORD": _secret,
         "POSTGRES_PASSWORD": _secret,
         "MLFLOW_DB_PASSWORD": _secret,
+        "MONITOR_DB_PASSWORD": _secret,
         "MLFLOW_ADMIN_USERNAME": lambda: "admin",
         "MLFLOW_ADMIN_PASSWORD": _secret,
         "MLFLOW_FLASK_SECRET": _secret,

@@ -1,6 +1,6 @@
 """What would stop `make up`, said before anything is built: no engine, a taken port, too little memory or disk.
 
-`python3 -m production_ops.compose_stack.preflight --profile core`; writes `config/installation.env` at the first start,
+`python3 -m production_ops.compose_stack.preflight --profile core observe`; writes `config/installation.env` at the first start,
 because nothing can be read from the compose files without it. Status 1 when the stack cannot start here.
 """
 
@@ -29,7 +29,7 @@ _PROBE_SECONDS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a profile takes, in GiB: memory at its first load, disk for images and data."""
+    """What a profile takes beside the others, in GiB: memory at its first load, disk for images and data."""
 
     memory: float
     disk: float
@@ -37,22 +37,23 @@ class Need:
 
 NEEDS: Final[Mapping[str, Need]] = {
     "core": Need(memory=5.0, disk=8.0),
-    "streaming": Need(memory=8.0, disk=12.0),
+    "streaming": Need(memory=3.0, disk=4.0),
+    "observe": Need(memory=0.5, disk=1.0),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print what is wrong, one line each with its remedy; 1 when something is."""
     parser = argparse.ArgumentParser(prog="make up", description=__doc__)
-    parser.add_argument("--profile", choices=sorted(NEEDS), default="core")
-    profile = parser.parse_args(argv).profile
+    parser.add_argument("--profile", nargs="+", choices=sorted(NEEDS), default=["core"])
+    profiles = sorted({"core", *parser.parse_args(argv).profile})
     faults = engine_faults(_output("docker", "version", "--format", "{{.Server.Version}}"), _compose_version())
     if not faults:
         made = first_start.ensure(INSTALLATION, datetime.now(UTC).date())
         if made:
             sys.stdout.write(f"Made {', '.join(made)} in {INSTALLATION.relative_to(REPO)} (mode 600).\n")
-        if not _output("docker", "compose", "--profile", profile, "ps", "--quiet").strip():
-            faults = room_faults(profile, _memory_bytes(), _disk_bytes()) + port_faults(_ports(profile))
+        if not _output("docker", "compose", "--profile", "core", "ps", "--quiet").strip():
+            faults = room_faults(profiles, _memory_bytes(), _disk_bytes()) + port_faults(_ports())
     for fault in faults:
         sys.stderr.write(f"make up: {fault}\n")
     return int(bool(faults))
@@ -69,15 +70,15 @@ def engine_faults(engine: str, compose: str) -> list[str]:
     return []
 
 
-def room_faults(profile: str, memory_bytes: int, disk_bytes: int) -> list[str]:
-    """Whether the profile fits into what is free."""
-    need = NEEDS[profile]
+def room_faults(profiles: Sequence[str], memory_bytes: int, disk_bytes: int) -> list[str]:
+    """Whether the profiles fit into what is free."""
+    memory, disk = (sum(getattr(NEEDS[name], room) for name in profiles) for room in ("memory", "disk"))
     rooms = (
-        ("memory", memory_bytes, need.memory, "Close other programs, or set STACK_CUSTOMERS in config/compose.env."),
-        ("disk", disk_bytes, need.disk, "`docker system prune` frees what nothing uses."),
+        ("memory", memory_bytes, memory, "Close other programs, or set STACK_CUSTOMERS in config/compose.env."),
+        ("disk", disk_bytes, disk, "`docker system prune` frees what nothing uses."),
     )
     return [
-        f"{free / _GIB:.1f} GiB of {name} are free; the profile {profile} takes {wanted:.0f}. {remedy}"
+        f"{free / _GIB:.1f} GiB of {name} are free; {' and '.join(profiles)} take {wanted:.1f}. {remedy}"
         for name, free, wanted, remedy in rooms
         if free < wanted * _GIB
     ]
@@ -100,8 +101,8 @@ def _is_taken(port: int) -> bool:
     return False
 
 
-def _ports(profile: str) -> list[int]:
-    services = json.loads(_output("docker", "compose", "--profile", profile, "config", "--format", "json"))["services"]
+def _ports() -> list[int]:
+    services = json.loads(_output("docker", "compose", "--profile", "core", "config", "--format", "json"))["services"]
     return [int(port["published"]) for service in services.values() for port in service.get("ports", [])]
 
 

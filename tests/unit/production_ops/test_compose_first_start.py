@@ -68,8 +68,8 @@ def test_no_engine_or_an_old_compose_is_said_first() -> None:
 
 
 def test_too_little_room_is_said_with_a_remedy() -> None:
-    assert preflight.room_faults("core", 8 * GIB, 20 * GIB) == []
-    memory, disk = preflight.room_faults("core", 1 * GIB, 2 * GIB)
+    assert preflight.room_faults(["core"], 8 * GIB, 20 * GIB) == []
+    memory, disk = preflight.room_faults(["core"], 1 * GIB, 2 * GIB)
     assert memory.startswith("1.0 GiB of memory are free")
     assert disk.startswith("2.0 GiB of disk are free")
 
