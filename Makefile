@@ -85,6 +85,9 @@ local-up: setup ## kafka, redis and sail as host processes on free ports until C
 
 # --- the stack on Docker Compose: it needs Docker and a Python, none of the environments above ---
 
+# With attestations, which hold the time, an image that was built again from the cache would be another one.
+export BUILDX_NO_DEFAULT_ATTESTATIONS := 1
+
 # The parts to start: core, or core and streaming (PROFILE=streaming).
 PROFILE ?= core
 PROFILES := $(addprefix --profile ,$(sort core $(PROFILE)))
