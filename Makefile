@@ -85,6 +85,9 @@ local-up: setup ## kafka, redis and sail as host processes on free ports until C
 
 # --- the stack on Docker Compose: it needs Docker and a Python, none of the environments above ---
 
+# With attestations, which hold the time, an image that was built again from the cache would be another one.
+export BUILDX_NO_DEFAULT_ATTESTATIONS := 1
+
 # The parts to start: core alone, or with it what is named (PROFILE="streaming observe").
 PROFILE ?= core
 PROFILES := $(addprefix --profile ,$(sort core $(PROFILE)))
@@ -92,7 +95,7 @@ COMPOSE := docker compose
 HAS_STACK := test -f config/installation.env && command -v docker >/dev/null
 
 .PHONY: up
-up: ## the stack in containers, built, loaded and healthy (PROFILE=core, or streaming on top of it)
+up: ## the stack in containers, built, loaded and healthy (PROFILE=core; PROFILE="streaming observe" adds those)
 	@$$(deployment/local/find_python.sh) -m production_ops.compose_stack.preflight --profile $(PROFILE)
 	@$(MAKE) images
 	@echo "Waiting until every service is healthy; the first time, history is loaded and a model trained (minutes: make logs s=first-load)."

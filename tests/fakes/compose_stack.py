@@ -20,7 +20,7 @@ INSTALLATION = REPO_ROOT / "config" / "installation.env"
 
 
 class ComposeStack:
-    """`make up` and its siblings on free ports. `settings` are STACK_ variables, where the environment sets no other."""
+    """`make up` and its siblings on free ports. `settings` are STACK_ variables that the environment may overrule."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         gateway = free_port(frozenset())

@@ -84,4 +84,3 @@ def test_a_planted_fault_is_named(change: dict[str, Any], fault: str) -> None:
     rules = copy.deepcopy(alerts())
     rules[0] |= change
     assert any(fault in line for line in faults(rules, CASES))
-
