@@ -1,7 +1,7 @@
 """What would stop `make up`, said before anything is built: no engine, a taken port, too little memory or disk.
 
-`python3 -m production_ops.compose_stack.preflight --profile core observe`; writes `config/installation.env` at the first
-start, because nothing can be read from the compose files without it. Status 1 when the stack cannot start here.
+`python3 -m production_ops.compose_stack.preflight --profile core observe`. Writes `config/installation.env` at the
+first start: nothing can be read from the compose files without it. Status 1 when the stack cannot start here.
 """
 
 from __future__ import annotations

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
@@ -18,29 +15,6 @@ HOUSEHOLDS = range(1, 2_500)
 KILLED = ("serving", "redis", "kafka")
 HEALTHY_AGAIN_SECONDS = 60.0
 DEFAULT_LOGINS = [("admin", "password1234"), ("admin", "password"), ("admin", "admin"), ("mlflow", "mlflow")]
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[ComposeStack]:
-    """The stack, loaded with a few households; gone at the end, whatever happened."""
-    if shutil.which("docker") is None:
-        pytest.skip("there is no Docker here")
-    own_installation = not INSTALLATION.exists()
-    stack = ComposeStack({"STACK_CUSTOMERS": "400", "STACK_MODEL_ALIAS": "challenger"})
-    try:
-        stack.make("up")
-        yield stack
-    finally:
-        if INSTALLATION.exists():
-            stack.compose("down", "--volumes", "--remove-orphans")
-            if own_installation:
-                INSTALLATION.unlink()
-    assert stack.remains() == []
-
-
-@pytest.fixture(scope="module")
-def token(stack: ComposeStack) -> str:
-    return stack.make("token")
 
 
 @pytest.fixture(scope="module")

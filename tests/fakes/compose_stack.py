@@ -23,16 +23,16 @@ class ComposeStack:
     """`make up` and its siblings on free ports. `settings` are STACK_ variables that the environment may overrule."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        gateway = free_port(frozenset())
-        ports = {"STACK_GATEWAY_PORT": gateway, "STACK_MLFLOW_PORT": free_port(frozenset({gateway}))}
+        ports: dict[str, int] = {}
+        for name in ("STACK_GATEWAY_PORT", "STACK_MLFLOW_PORT", "STACK_PROMETHEUS_PORT"):
+            ports[name] = free_port(frozenset(ports.values()))
         self._environment = {
             **settings,
             **os.environ,
             "COMPOSE_PROJECT_NAME": PROJECT,
             **{name: str(port) for name, port in ports.items()},
         }
-        self.url = f"http://127.0.0.1:{gateway}"
-        self.mlflow_url = f"http://127.0.0.1:{ports['STACK_MLFLOW_PORT']}"
+        self.url, self.mlflow_url, self.prometheus_url = (f"http://127.0.0.1:{port}" for port in ports.values())
 
     def make(self, verb: str) -> str:
         """Run a verb; what it printed."""
