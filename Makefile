@@ -15,6 +15,8 @@ UV := $(BOOT)/bin/uv
 PY := $(PLATFORM)/bin/python
 # Recursive on purpose: asked for only where an environment is made.
 FIND_PYTHON = $$(deployment/local/find_python.sh)
+# The locks of images that hold less than an environment of the host: name=groups.
+IMAGE_LOCKS := serving=core,serving feature_writer=core,feature_writer jobs=core,lake,ml,serving mlflow_server=mlflow_server object_store=object_store
 COPY_JARS := org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DincludeScope=runtime
 
 ARGS ?=
@@ -77,13 +79,66 @@ doctor: ## what this machine has, what is wrong with it, and what to do
 	@deployment/local/ensure_system.sh --check || test -x $(PY)
 	@if test -x $(PY); then $(PY) -m shared_utils.doctor; else echo "The environments are not made yet: run make setup"; exit 1; fi
 
-.PHONY: up
-up: setup ## start kafka, redis and sail on free ports until Ctrl-C
+.PHONY: local-up
+local-up: setup ## kafka, redis and sail as host processes on free ports until Ctrl-C
 	@$(PY) -m shared_utils.local_stack up kafka redis sail
 
+# --- the stack on Docker Compose: it needs Docker and a Python, none of the environments above ---
+
+# With attestations, which hold the time, an image that was built again from the cache would be another one.
+export BUILDX_NO_DEFAULT_ATTESTATIONS := 1
+
+# The parts to start: core alone, or with it what is named (PROFILE="streaming observe").
+PROFILE ?= core
+PROFILES := $(addprefix --profile ,$(sort core $(PROFILE)))
+COMPOSE := docker compose
+HAS_STACK := test -f config/installation.env && command -v docker >/dev/null
+
+.PHONY: up
+up: ## the stack in containers, built, loaded and healthy (PROFILE=core; PROFILE="streaming observe" adds those)
+	@$$(deployment/local/find_python.sh) -m production_ops.compose_stack.preflight --profile $(PROFILE)
+	@$(MAKE) images
+	@echo "Waiting until every service is healthy; the first time, history is loaded and a model trained (minutes: make logs s=first-load)."
+	@$(COMPOSE) $(PROFILES) up --detach --wait --remove-orphans
+	@$$(deployment/local/find_python.sh) -m production_ops.compose_stack.doors
+
+.PHONY: images
+images: ## build the images of PROFILE, the bases first
+	@$(COMPOSE) --profile bases build
+	@$(COMPOSE) $(PROFILES) build
+
 .PHONY: down
-down: ## stop what a KEEP=1 left running
+down: ## stop the stack, and what a KEEP=1 left running; data stay
 	@test ! -x $(PY) || $(PY) -m shared_utils.local_stack down
+	@! { $(HAS_STACK); } || $(COMPOSE) --profile '*' down --remove-orphans
+
+.PHONY: ps
+ps: ## what runs of the stack, and how healthy it is
+	@$(COMPOSE) --profile '*' ps --all
+
+.PHONY: logs
+logs: ## follow the log of a service (s=serving) or of all
+	@$(COMPOSE) --profile '*' logs --follow --tail 100 $(s)
+
+.PHONY: restart
+restart: ## restart a service (s=serving)
+	@$(COMPOSE) --profile '*' restart $(s)
+
+.PHONY: shell
+shell: ## a shell in a service (s=serving)
+	@$(COMPOSE) --profile '*' exec $(s) bash
+
+.PHONY: token
+token: ## a bearer token for the stack's API, for an hour
+	@$(COMPOSE) --profile '*' exec -T serving python -m model_serving.mint_token
+
+.PHONY: up-report
+up-report: ## image sizes and idle memory of the running stack (ARGS=--cold-build builds all anew first, and times it)
+	@$$(deployment/local/find_python.sh) -m production_ops.compose_stack.report $(ARGS)
+
+.PHONY: test-compose
+test-compose: setup ## the stack as a user meets it: up, asked, one service killed, down (minutes)
+	@$(PY) -m pytest tests/compose -m compose $(ARGS)
 
 .PHONY: lock
 lock: $(BOOT)/.done ## resolve the dependencies anew into requirements/*.txt
@@ -91,9 +146,14 @@ lock: $(BOOT)/.done ## resolve the dependencies anew into requirements/*.txt
 	$(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q --group core --group lake --group ml --group serving --group dev -o requirements/platform.txt
 	$(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q --group core --group spark -o requirements/spark.txt
 	$(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q --group core --group flink -o requirements/flink.txt
+	for image in $(IMAGE_LOCKS); do \
+	  groups=$$(echo $$image | sed 's/.*=/--group /; s/,/ --group /g'); \
+	  $(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q -c requirements/platform.txt $$groups -o requirements/$${image%%=*}.txt || exit 1; \
+	done
 
 .PHONY: clean
-clean: down ## delete run data, caches and reports; keep environments and jars
+clean: down ## delete run data, the stack's volumes with their secrets, caches and reports; keep environments, jars and images
+	@! { $(HAS_STACK); } || { $(COMPOSE) --profile '*' down --volumes --remove-orphans && rm config/installation.env; }
 	rm -rf build/run build/demo build/test .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -path ./.venvs -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -130,9 +130,15 @@ class FeatureWriterSettings(_Group):
 
 
 class MlflowSettings(_Group):
-    """Tracking and registry; a relative SQLite path hangs on the repository."""
+    """Tracking and registry; a relative SQLite path hangs on the repository.
+
+    `username` and `password` are what serving shows a tracking server; MLflow's own client, which the trainer uses,
+    reads MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
+    """
 
     tracking_uri: str = "sqlite:///build/run/mlflow/mlflow.db"
+    username: str = ""
+    password: SecretStr = SecretStr("")
     artifact_root: Path = Path("build/run/mlflow/artifacts")
     recommender_name: str = "recommender"
 
@@ -171,7 +177,7 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
     )
 
-    env: Literal["dev", "test", "staging", "prod"] = "dev"
+    env: Literal["dev", "test", "compose", "staging", "prod"] = "dev"
     run_dir: Path = Path("build/run")
     log_json: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

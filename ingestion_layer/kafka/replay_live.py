@@ -1,7 +1,8 @@
 """Send the live weeks to Kafka: every line of the spool files in `--live`, in the order of arrival.
 
 Reads: `DIR/*.ndjson` as data_sources wrote them. Writes: the topics that the lines name.
-When the broker fails, the next run goes on where this one ended; what was undelivered goes first.
+When the broker fails, the next run goes on where this one ended; what was undelivered goes first. As a service it keeps
+its position while it sends: after a crash a second's records may be sent again, with their event ids.
 """
 
 from __future__ import annotations
@@ -12,20 +13,25 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from shared_utils.cli import run_main
+from shared_utils.cli import run_main, stop_signal
 from shared_utils.errors import DataError, DependencyError
 from shared_utils.kafka_helpers import Producer
 from shared_utils.records import Record, from_line
 from shared_utils.settings import KafkaSettings, load_settings
 
-_NAME = "replay-live"
-_AT_MAX_SPEED = 0.0
+_NAME: Final = "replay-live"
+_AT_MAX_SPEED: Final = 0.0
+BY_THE_CLOCK: Final = "clock"
+_KEEP_SECONDS: Final = 1.0
+_Pace = float | str
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--live", type=Path, required=True, help="folder with the spool files (*.ndjson)")
     parser.add_argument(
-        "--speed", type=_speed, default=_AT_MAX_SPEED, help="max, or how many seconds of the replay pass in one second"
+        "--speed",
+        type=_speed,
+        default=_AT_MAX_SPEED,
+        help="max, or how many seconds of the replay pass in one second, or clock: what is due goes at once, the rest "
+        "at its own time",
+    )
+    parser.add_argument(
+        "--as-service", action="store_true", help="keep the position at every second; stay when all is sent"
     )
     args = parser.parse_args(argv)
     console = Console()
@@ -42,36 +55,60 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     with bar:
         task = bar.add_task("send", total=count_lines(args.live))
-        sent = replay(args.live, load_settings().kafka, speed=args.speed, on_sent=lambda: bar.advance(task))
+        sent = replay(
+            args.live,
+            load_settings().kafka,
+            speed=args.speed,
+            keep_position=args.as_service,
+            on_sent=lambda: bar.advance(task),
+        )
     console.print(_table(sent))
+    if args.as_service:
+        with stop_signal() as stopped:
+            stopped.wait()
     return 0
 
 
 def replay(
-    live: Path, settings: KafkaSettings, *, speed: float = _AT_MAX_SPEED, on_sent: Callable[[], None] = lambda: None
+    live: Path,
+    settings: KafkaSettings,
+    *,
+    speed: _Pace = _AT_MAX_SPEED,
+    keep_position: bool = False,
+    on_sent: Callable[[], None] = lambda: None,
 ) -> Counter[str]:
     """Send every record that an earlier, failed run has not handed over; the number sent by topic.
+
+    `keep_position`: a killed run goes on, too, and a finished one has nothing left to send.
 
     Raises:
         DependencyError: the broker did not take the records; run again to go on.
         DataError: there is no spool, or a line of it is damaged.
     """
     position = Position(settings.spool_dir / f"{_NAME}.position.json", live)
-    start = position.read()
+    handed = position.read()
     sent: Counter[str] = Counter()
-    handed = 0
+    stream, kept_at = records(live), time.monotonic()
     try:
         with Producer(settings, _NAME) as producer:
-            for record in paced(records(live), speed):
-                handed += 1
-                if handed > start:
-                    producer.send(record)
-                    sent[record.topic] += 1
+            for _ in islice(stream, handed):
                 on_sent()
+            for record in paced(stream, speed):
+                handed += 1
+                producer.send(record)
+                sent[record.topic] += 1
+                on_sent()
+                if keep_position and time.monotonic() - kept_at >= _KEEP_SECONDS:
+                    producer.flush()
+                    position.write(handed)
+                    kept_at = time.monotonic()
     except DependencyError:
-        position.write(max(handed, start))  # all of these are delivered or kept by the producer
+        position.write(handed)  # all of these are delivered or kept by the producer
         raise
-    position.clear()
+    if keep_position:
+        position.write(handed)
+    else:
+        position.clear()
     return sent
 
 
@@ -90,8 +127,10 @@ class Position:
         return int(kept["handed"]) if kept["live"] == self._live else 0
 
     def write(self, handed: int) -> None:
-        """Remember the count."""
-        self._path.write_text(json.dumps({"live": self._live, "handed": handed}), encoding="utf-8")
+        """Remember the count, whole or not at all."""
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps({"live": self._live, "handed": handed}), encoding="utf-8")
+        partial.replace(self._path)
 
     def clear(self) -> None:
         """Forget it: everything was delivered."""
@@ -112,14 +151,22 @@ def count_lines(live: Path) -> int:
     return total
 
 
-def paced(stream: Iterator[Record], speed: float, clock: Callable[[], float] = time.monotonic) -> Iterator[Record]:
+def paced(
+    stream: Iterator[Record],
+    speed: _Pace,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
+) -> Iterator[Record]:
     """The same records, each held back until its arrival time is due at `speed`; 0 holds nothing back."""
     began: tuple[float, int] | None = None
     for record in stream:
         if speed and record.timestamp_ms is not None:
-            began = began or (clock(), record.timestamp_ms)
-            due = began[0] + (record.timestamp_ms - began[1]) / 1000 / speed
-            time.sleep(max(0.0, due - clock()))
+            if isinstance(speed, str):
+                wait = record.timestamp_ms / 1000 - wall_clock()
+            else:
+                began = began or (clock(), record.timestamp_ms)
+                wait = began[0] + (record.timestamp_ms - began[1]) / 1000 / speed - clock()
+            time.sleep(max(0.0, wait))
         yield record
 
 
@@ -137,12 +184,14 @@ def _read(path: Path) -> Iterator[Record]:
         yield from map(from_line, stream)
 
 
-def _speed(text: str) -> float:
+def _speed(text: str) -> _Pace:
     if text == "max":
         return _AT_MAX_SPEED
+    if text == BY_THE_CLOCK:
+        return text
     value = float(text)
     if value <= 0:
-        raise argparse.ArgumentTypeError("a speed is max or a number above 0")
+        raise argparse.ArgumentTypeError("a speed is max, clock or a number above 0")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The ranker libraries, apart from `ranker` so that the scorer may name them and the ranker may use the scorer."""
+"""The ranker libraries, apart from `ranker` so that the export may name them and the ranker may use the export."""
 
 from __future__ import annotations
 

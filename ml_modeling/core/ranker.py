@@ -24,7 +24,8 @@ import xgboost as xgb
 
 from ml_modeling.core.features import FEATURE_NAMES
 from ml_modeling.core.model_kind import ModelKind as ModelKind
-from ml_modeling.core.scorer import Scorer, to_onnx
+from ml_modeling.core.onnx_export import to_onnx
+from ml_modeling.core.scorer import Scorer
 from ml_modeling.core.states import Float32Array, FloatArray, IntArray
 from ml_modeling.core.training_set import TRUTH_GRADE, RankerRows
 from shared_utils.errors import DataError

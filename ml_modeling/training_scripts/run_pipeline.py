@@ -25,8 +25,9 @@ from ml_modeling.core.bundle import BUNDLE_FILE, Manifest, ModelBundle, Populari
 from ml_modeling.core.features import FEATURE_NAMES
 from ml_modeling.core.gate import GateDecision, decide
 from ml_modeling.core.live import LIVE_FEATURE_NAMES
+from ml_modeling.core.onnx_export import to_onnx
 from ml_modeling.core.ranker import ROUNDS, TrainedRanker, feature_gains, native_scores, train_ranker
-from ml_modeling.core.scorer import Scorer, to_onnx
+from ml_modeling.core.scorer import Scorer
 from ml_modeling.core.splits import Baskets, Queries, global_split, grid_queries
 from ml_modeling.core.training_set import RankerRows, training_rows
 from ml_modeling.evaluation.compare import RANKER, Comparison, compare

@@ -97,7 +97,9 @@ def real_adapters(settings: Settings) -> Adapters:
         states=OnlineReader(connect(settings.redis.url, settings.redis.timeout_ms)),
         products=OnlineReader(background),
         shop=RedisShopReader(background),
-        registry=open_registry(settings.mlflow.tracking_uri),
+        registry=open_registry(
+            settings.mlflow.tracking_uri, settings.mlflow.username, settings.mlflow.password.get_secret_value()
+        ),
         load_scorer=load_onnx_scorer,
         open_sink=lambda: Producer(settings.kafka, name),
     )

@@ -16,10 +16,14 @@ from shared_utils.settings import REPO_ROOT
 _SQLITE = "sqlite:///"
 
 
-def open_registry(tracking_uri: str) -> ModelRegistry:
-    """The adapter for a tracking URI. Raises ConfigurationError: neither http(s) nor sqlite."""
+def open_registry(tracking_uri: str, username: str = "", password: str = "") -> ModelRegistry:
+    """The adapter for a tracking URI; a user name where the server asks for one.
+
+    Raises:
+        ConfigurationError: neither http(s) nor sqlite.
+    """
     if tracking_uri.startswith(("http://", "https://")):
-        return RestRegistry(tracking_uri)
+        return RestRegistry(tracking_uri, (username, password) if username else None)
     if tracking_uri.startswith(_SQLITE):
         return SqliteRegistry(str(REPO_ROOT / tracking_uri.removeprefix(_SQLITE)))  # as training does; absolute stays
     raise ConfigurationError(

@@ -22,8 +22,9 @@ _TIMEOUT = httpx.Timeout(2.0)
 class RestRegistry:
     """A tracking server. Follows no redirect and reads at most the size of the largest bundle."""
 
-    def __init__(self, base_url: str) -> None:
-        self._client = httpx.Client(base_url=base_url.rstrip("/"), timeout=_TIMEOUT, trust_env=False)
+    def __init__(self, base_url: str, credentials: tuple[str, str] | None = None) -> None:
+        """`credentials`: user name and password, where the server asks for them."""
+        self._client = httpx.Client(base_url=base_url.rstrip("/"), auth=credentials, timeout=_TIMEOUT, trust_env=False)
         self._url = base_url
 
     def resolve(self, name: str, alias: str) -> RegisteredVersion | None:

@@ -50,16 +50,20 @@ class World:
         return self.calendar.live_end.date() + timedelta(days=1)
 
     @property
+    def training_mondays(self) -> list[date]:
+        """The days, up to the training's cutoff, as of which a training reads gold."""
+        return [self.training_cutoff - timedelta(weeks=n) for n in range(TRAINING_WEEKS, -1, -1)]
+
+    @property
     def copurchase_days(self) -> list[date]:
         """The Mondays with a co-purchase snapshot: the training's, the live weeks' first, and the one that serves."""
         serving = self.as_of - timedelta(days=self.as_of.weekday())
-        training = [self.training_cutoff - timedelta(weeks=n) for n in range(TRAINING_WEEKS, -1, -1)]
-        return [*training, self.cutoff, serving]
+        return sorted({*self.training_mondays, self.cutoff, serving})
 
     @property
     def training_days(self) -> list[int]:
-        """The epoch days, up to the cutoff, as of which a training reads gold."""
-        return [epoch_day(day) for day in self.copurchase_days[:-2]]
+        """The epoch days of the training's Mondays."""
+        return [epoch_day(day) for day in self.training_mondays]
 
     @property
     def now(self) -> datetime:
@@ -85,28 +89,39 @@ class World:
         }
 
 
-def history_steps(world: World) -> list[Step]:
-    """Sources to history in silver by the batch road, and to live weeks in Kafka."""
-    limit = () if world.customers is None else ("--limit-customers", str(world.customers))
+def past_steps(world: World) -> list[Step]:
+    """Sources to history in silver by the batch road."""
     run, next_day = world.run_dir, timedelta(days=1)
     history = ("--start", str(world.first_day), "--end", str(world.cutoff + next_day))
     transactions = ("--topic", "shop.transaction.v1")
     return [
-        _step("POS archive written", "data_sources.pos_logs.write_archive", "--out", run / "archive", *limit),
+        _step("POS archive written", "data_sources.pos_logs.write_archive", "--out", run / "archive", *_limit(world)),
         _step("products and promotions loaded", f"{_JOBS}.load_reference", *history_of(world)),
-        _step("live weeks generated", "data_sources.replay", "--out", run, *limit),
-        _step("topics created", "ingestion_layer.kafka.topics.create_topics"),
         _step(
             "archive into bronze", f"{_JOBS}.load_pos_archive", *history,
             "--archive", run / "archive", after=("POS archive written",),
         ),
         _step(
-            "live weeks sent to Kafka", "ingestion_layer.kafka.replay_live", "--live", run / "live",
-            after=("topics created", "live weeks generated"),
-        ),
-        _step(
             "history into silver", f"{_JOBS}.join_bronze_to_silver", *history, *transactions,
             after=("archive into bronze", "products and promotions loaded"),
+        ),
+    ]  # fmt: skip
+
+
+def spool_step(world: World) -> Step:
+    """The live weeks as a spool of records to send."""
+    return _step("live weeks generated", "data_sources.replay", "--out", world.run_dir, *_limit(world))
+
+
+def history_steps(world: World) -> list[Step]:
+    """Sources to history in silver, and to live weeks in Kafka."""
+    return [
+        *past_steps(world),
+        spool_step(world),
+        _step("topics created", "ingestion_layer.kafka.topics.create_topics"),
+        _step(
+            "live weeks sent to Kafka", "ingestion_layer.kafka.replay_live", "--live", world.run_dir / "live",
+            after=("topics created", "live weeks generated"),
         ),
     ]  # fmt: skip
 
@@ -121,12 +136,20 @@ def stream_step(world: World) -> Step:
 
 def gold_steps(world: World) -> list[Step]:
     """Silver to gold. Late rows are repaired first, so that gold is the truth."""
-    days = history_of(world)
     live = ("--start", str(world.cutoff), "--end", str(world.as_of))
+    repaired = "late rows repaired"
     return [
-        _step("late rows repaired", f"{_JOBS}.join_bronze_to_silver", *live),
-        _step("customer features", f"{_JOBS}.calculate_churn_features", *days, after=("late rows repaired",)),
-        _step("product views", f"{_JOBS}.aggregate_product_views", *live, after=("late rows repaired",)),
+        _step(repaired, f"{_JOBS}.join_bronze_to_silver", *live),
+        _step("product views", f"{_JOBS}.aggregate_product_views", *live, after=(repaired,)),
+        *feature_steps(world, after=(repaired,)),
+    ]
+
+
+def feature_steps(world: World, after: tuple[str, ...] = ()) -> list[Step]:
+    """The gold features of every closed day."""
+    days = history_of(world)
+    return [
+        _step("customer features", f"{_JOBS}.calculate_churn_features", *days, after=after),
         _step(
             "product and pair features", f"{_JOBS}.output_to_gold", *days,
             "--copurchase-at", ",".join(map(str, world.copurchase_days)), after=("customer features",),
@@ -139,11 +162,8 @@ def model_steps(world: World) -> list[Step]:
     return [
         Step("gold pinned", lambda: _pin_gold(world)),
         store_step(world.as_of, after=("gold pinned",)),
-        _step(
-            "recommender trained", "ml_modeling.training_scripts.run_pipeline", "--cutoff", str(world.training_cutoff),
-            "--report", world.training_report, after=("gold pinned",),
-        ),
-    ]  # fmt: skip
+        training_step(world, after=("gold pinned",)),
+    ]
 
 
 def _pin_gold(world: World) -> None:
@@ -154,6 +174,14 @@ def _pin_gold(world: World) -> None:
 def store_step(as_of: date, after: tuple[str, ...] = ()) -> Step:
     """The online store filled with what was known at the midnight of `as_of`."""
     return _step("features into Redis", "feature_store.materialize", "--as-of", str(as_of), after=after)
+
+
+def training_step(world: World, after: tuple[str, ...] = ()) -> Step:
+    """The recommender trained, judged and registered."""
+    return _step(
+        "recommender trained", "ml_modeling.training_scripts.run_pipeline", "--cutoff", str(world.training_cutoff),
+        "--report", world.training_report, after=after,
+    )  # fmt: skip
 
 
 def flink_steps(after: str) -> list[Step]:
@@ -182,6 +210,10 @@ def job_step(
 def history_of(world: World) -> tuple[str, ...]:
     """The interval of every closed day: `--start` and `--end` of the batch jobs."""
     return ("--start", str(world.first_day), "--end", str(world.as_of))
+
+
+def _limit(world: World) -> tuple[str, ...]:
+    return () if world.customers is None else ("--limit-customers", str(world.customers))
 
 
 def _step(name: str, module: str, *arguments: str | Path, after: tuple[str, ...] = ()) -> Step:

@@ -20,9 +20,10 @@ from rich.table import Table
 from data_sources.calendar import Calendar
 from feature_store.snapshots import take_snapshots
 from ml_modeling.core.gate import decide
+from ml_modeling.core.onnx_export import to_onnx
 from ml_modeling.core.ranker import train_ranker
 from ml_modeling.core.replay import OrderLines, ProductDimension, build_copurchase, build_histories
-from ml_modeling.core.scorer import Scorer, to_onnx
+from ml_modeling.core.scorer import Scorer
 from ml_modeling.core.splits import (
     Baskets,
     Queries,

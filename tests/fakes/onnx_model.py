@@ -9,8 +9,9 @@ import numpy as np
 
 from ml_modeling.core.bundle import ModelBundle, golden
 from ml_modeling.core.features import FEATURE_NAMES
+from ml_modeling.core.onnx_export import to_onnx
 from ml_modeling.core.ranker import ModelKind
-from ml_modeling.core.scorer import Scorer, to_onnx
+from ml_modeling.core.scorer import Scorer
 from tests.fakes.serving import make_bundle
 
 

@@ -8,6 +8,7 @@ from ingestion_layer.kafka import replay_live
 from ingestion_layer.kafka.replay_live import Position
 from shared_utils.errors import DataError
 from shared_utils.records import Record, to_line
+from shared_utils.settings import KafkaSettings
 
 
 def write(path: Path, *records: Record) -> None:
@@ -54,3 +55,56 @@ def test_the_position_holds_for_one_folder_alone(tmp_path: Path) -> None:
     assert Position(path, tmp_path / "two").read() == 0
     Position(path, tmp_path / "one").clear()
     assert Position(path, tmp_path / "one").read() == 0
+
+
+def test_by_the_clock_what_is_due_goes_at_once_and_the_rest_at_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    stream = [at("a", 1_000), at("a", 100_000), at("a", 103_000)]
+
+    paced = replay_live.paced(iter(stream), replay_live.BY_THE_CLOCK, wall_clock=lambda: 100.0)
+
+    assert list(paced) == stream
+    assert waits == [0.0, 0.0, 3.0]
+
+
+class Outbox:
+    """A producer's place: keeps what is sent, and is killed at the record with this timestamp."""
+
+    sent: list[int]
+    killed_at: int | None
+
+    def __enter__(self) -> Outbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def send(self, record: Record) -> None:
+        if record.timestamp_ms == self.killed_at:
+            raise KeyboardInterrupt
+        assert record.timestamp_ms is not None
+        self.sent.append(record.timestamp_ms)
+
+    def flush(self) -> None:
+        pass
+
+
+def test_a_killed_service_goes_on_where_it_was_and_a_finished_one_sends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a.ndjson", *(at("a", number) for number in range(1, 6)))
+    outbox = Outbox()
+    outbox.sent, outbox.killed_at = [], 4
+    monkeypatch.setattr(replay_live, "Producer", lambda *_: outbox)
+    monkeypatch.setattr(replay_live, "_KEEP_SECONDS", 0.0)
+    settings = KafkaSettings(spool_dir=tmp_path / "spool")
+    settings.spool_dir.mkdir()
+
+    with pytest.raises(KeyboardInterrupt):
+        replay_live.replay(tmp_path, settings, keep_position=True)
+    outbox.killed_at = None
+    replay_live.replay(tmp_path, settings, keep_position=True)
+    assert outbox.sent == [1, 2, 3, 4, 5]
+
+    assert not replay_live.replay(tmp_path, settings, keep_position=True)

@@ -10,7 +10,8 @@ import pytest
 from ml_modeling.core import ranker
 from ml_modeling.core.features import FEATURE_NAMES
 from ml_modeling.core.metrics import ndcg_at
-from ml_modeling.core.scorer import Scorer, to_onnx
+from ml_modeling.core.onnx_export import to_onnx
+from ml_modeling.core.scorer import Scorer
 from ml_modeling.core.training_set import TRUTH_GRADE, RankerRows
 from shared_utils.errors import DataError
 

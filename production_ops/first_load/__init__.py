@@ -1,0 +1,1 @@
+"""The first start of a stack: history, features, a first model."""

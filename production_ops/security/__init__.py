@@ -1,0 +1,1 @@
+"""Rules of safety that are checked, not only written down."""

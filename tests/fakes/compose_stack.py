@@ -1,0 +1,98 @@
+"""A stack of its own on Docker Compose, driven by the verbs that a user has; beside one that may be running."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from shared_utils.local_stack.ports import free_port
+from shared_utils.settings import REPO_ROOT
+
+PROJECT = "shop-journey"
+INSTALLATION = REPO_ROOT / "config" / "installation.env"
+
+
+class ComposeStack:
+    """`make up` and its siblings on free ports. `settings` are STACK_ variables that the environment may overrule."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        ports: dict[str, int] = {}
+        for name in ("STACK_GATEWAY_PORT", "STACK_MLFLOW_PORT", "STACK_PROMETHEUS_PORT"):
+            ports[name] = free_port(frozenset(ports.values()))
+        self._environment = {
+            **settings,
+            **os.environ,
+            "COMPOSE_PROJECT_NAME": PROJECT,
+            **{name: str(port) for name, port in ports.items()},
+        }
+        self.url, self.mlflow_url, self.prometheus_url = (f"http://127.0.0.1:{port}" for port in ports.values())
+
+    def make(self, verb: str) -> str:
+        """Run a verb; what it printed."""
+        return self._run("make", "--silent", verb)
+
+    def compose(self, *words: str) -> str:
+        """Run a command of Docker Compose."""
+        return self._run("docker", "compose", "--profile", "*", *words)
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """Every container by its service, ended ones too."""
+        found = [json.loads(line) for line in self.compose("ps", "--all", "--format", "json").splitlines()]
+        return {one["Service"]: one for one in found}
+
+    def unwell(self) -> list[str]:
+        """Servers that are not healthy, and one-shots that did not end well."""
+        return [
+            f"{name}: {one['State']} {one['Health']} {one['ExitCode']}"
+            for name, one in self.containers().items()
+            if one["Health"] != "healthy" and (one["State"], one["ExitCode"]) != ("exited", 0)
+        ]
+
+    def kill(self, service: str) -> None:
+        """SIGKILL by the host's pid, as the kernel would: the engine must not think that somebody stopped it."""
+        pid = self._run("docker", "inspect", "--format", "{{.State.Pid}}", self.containers()[service]["Name"])
+        os.kill(int(pid), signal.SIGKILL)
+
+    def started_at(self, service: str) -> str:
+        """When the container's process began."""
+        return self._run("docker", "inspect", "--format", "{{.State.StartedAt}}", self.containers()[service]["Name"])
+
+    def seconds_until_well(self, deadline_seconds: float) -> float:
+        """How long it takes until everything is healthy."""
+        began = time.monotonic()
+        while unwell := self.unwell():
+            if time.monotonic() - began > deadline_seconds:
+                raise TimeoutError(f"after {deadline_seconds:.0f} s: {'; '.join(unwell)}")
+            time.sleep(0.5)
+        return time.monotonic() - began
+
+    def ask(self, path: str, token: str | None = None) -> httpx.Response:
+        """One question to the gateway."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return httpx.get(self.url + path, headers=headers, timeout=5.0, trust_env=False)
+
+    def remains(self) -> list[str]:
+        """Containers, volumes and networks of this stack that are there."""
+        return [
+            f"{kind} {name}"
+            for kind, words in (
+                ("container", ("ps", "--all", "--quiet")),
+                ("volume", ("volume", "ls", "--quiet")),
+                ("network", ("network", "ls", "--quiet")),
+            )
+            for name in self._run("docker", *words, "--filter", f"label=com.docker.compose.project={PROJECT}").split()
+        ]
+
+    def _run(self, *command: str) -> str:
+        done = subprocess.run(
+            command, cwd=REPO_ROOT, env=self._environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-4_000:]}\n{done.stderr[-4_000:]}"
+        return done.stdout.strip()
