@@ -16,6 +16,7 @@ from typing import Final
 
 from rich.console import Console
 
+from data_lake.storage import root_of
 from data_sources.calendar import Calendar
 from feature_store.snapshots import take_snapshots
 from ml_modeling.registry.register_with_mlflow import CHAMPION
@@ -43,7 +44,7 @@ def stages(world: FirstWorld, settings: Settings) -> list[tuple[str, list[Step]]
     """The steps in three stages: each of the later ones reads what the one before has written."""
 
     def pin() -> None:
-        take_snapshots(settings.lake.root, settings.run_dir)
+        take_snapshots(root_of(settings), settings.run_dir)
 
     return [
         ("History into the lake", [*past_steps(world), spool_step(world)]),
