@@ -11,6 +11,7 @@ BOOT := .venvs/bootstrap
 PLATFORM := .venvs/platform
 SPARK := .venvs/spark
 FLINK := .venvs/flink
+AIRFLOW := .venvs/airflow
 UV := $(BOOT)/bin/uv
 PY := $(PLATFORM)/bin/python
 # Recursive on purpose: asked for only where an environment is made.
@@ -44,11 +45,15 @@ prove-faults: setup ## kill, freeze, fill and feed garbage, seeded; one table of
 	@$(PY) -m production_ops.faults $(ARGS)
 
 .PHONY: test
-test: setup ## all tests (ARGS="-k kafka" chooses)
+test: setup $(AIRFLOW)/.done ## all tests but test-airflow's (ARGS="-k kafka" chooses)
 	@$(PY) -m pytest tests $(ARGS)
 
+.PHONY: test-airflow
+test-airflow: setup $(AIRFLOW)/.done ## both DAGs on a real Airflow: backfill, second run, kills (minutes)
+	@$(PY) -m pytest tests/integration/test_airflow.py --airflow $(ARGS)
+
 .PHONY: test-unit
-test-unit: setup ## the tests that start no process
+test-unit: setup $(AIRFLOW)/.done ## the tests that start no process
 	@$(PY) -m pytest tests/unit -m "not kafka and not spark and not integration" $(ARGS)
 
 .PHONY: check
@@ -72,6 +77,10 @@ bench-freshness: setup ## from a click to the feature read, hop by hop, beside a
 trace: setup ## one click's journey with the delay of each hop (ARGS="--event-id ID", "--customer ID", "--json")
 	@$(PY) -m production_ops.trace $(ARGS)
 
+.PHONY: airflow
+airflow: setup $(AIRFLOW)/.done ## the pipelines in Airflow's UI until Ctrl-C (ARGS="--run-dir build/demo")
+	@$(PY) -m airflow_orchestration $(ARGS)
+
 .PHONY: doctor
 doctor: ## what this machine has, what is wrong with it, and what to do
 	@deployment/local/ensure_system.sh --check || test -x $(PY)
@@ -91,6 +100,7 @@ lock: $(BOOT)/.done ## resolve the dependencies anew into requirements/*.txt
 	$(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q --group core --group lake --group ml --group serving --group dev -o requirements/platform.txt
 	$(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q --group core --group spark -o requirements/spark.txt
 	$(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q --group core --group flink -o requirements/flink.txt
+	$(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q --group core --group airflow -o requirements/airflow.txt
 
 .PHONY: clean
 clean: down ## delete run data, caches and reports; keep environments and jars
@@ -127,6 +137,10 @@ $(SPARK)/.done: requirements/spark.txt pyproject.toml $(BOOT)/.done
 $(FLINK)/.done: requirements/flink.txt pyproject.toml $(BOOT)/.done
 	$(make_environment)
 	@cd $(@D) && ln -sfn lib/python3.*/site-packages/pyflink flink_home
+
+# Made by the verbs that need it, not by setup: most of what this repository does needs no Airflow.
+$(AIRFLOW)/.done: requirements/airflow.txt pyproject.toml $(BOOT)/.done
+	$(make_environment)
 
 # Into a new folder, then into place: a broken download leaves the old jars, and no old jar stays beside a new one.
 define copy_jars

@@ -36,13 +36,17 @@ class SilverLines:
 
 
 def read_order_lines(
-    lake_root: Path, customer_ids: IntArray | None = None, product_ids: IntArray | None = None
+    lake_root: Path,
+    customer_ids: IntArray | None = None,
+    product_ids: IntArray | None = None,
+    *,
+    version: int | None = None,
 ) -> SilverLines:
-    """Every basket line of silver. Baskets are numbered in time order.
+    """Every basket line of silver, at its newest Delta version unless `version` is given. Baskets are in time order.
 
     `customer_ids` and `product_ids` fix the index space, which must hold every id; by default it is the table's own.
     """
-    table = DeltaTable(TRANSACTION_LINE.path(lake_root))
+    table = DeltaTable(TRANSACTION_LINE.path(lake_root), version=version)
     with connect() as con:
         con.register("line", table.to_pyarrow_dataset())
         columns = con.execute(_QUERY).fetchnumpy()
