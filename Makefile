@@ -50,7 +50,7 @@ test: setup $(AIRFLOW)/.done ## all tests but test-airflow's (ARGS="-k kafka" ch
 
 .PHONY: test-airflow
 test-airflow: setup $(AIRFLOW)/.done ## both DAGs on a real Airflow: backfill, second run, kills (minutes)
-	@$(PY) -m pytest tests/integration/test_airflow.py --airflow $(ARGS)
+	@$(PY) -m pytest tests/integration/test_airflow.py $(ARGS)
 
 .PHONY: test-unit
 test-unit: setup $(AIRFLOW)/.done ## the tests that start no process

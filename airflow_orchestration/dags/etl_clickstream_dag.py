@@ -12,9 +12,8 @@ a repair run from the repaired day to the end of history. A backfill computes an
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-import pendulum
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param
 
 from airflow_orchestration.plugins.operators.feast_materialize_operator import FeastMaterializeOperator
@@ -32,7 +31,7 @@ with DAG(
     doc_md=__doc__,
     description="A day of events to checked features online",
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
-    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=2,  # the day's own, which may wait for its bronze, and one that was started by hand
     dagrun_timeout=timedelta(hours=20),

@@ -12,9 +12,8 @@ bundle.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-import pendulum
 from airflow.sdk import DAG, Asset, Param
 
 from airflow_orchestration.plugins.operators.mlflow_register_operator import MlflowRegisterOperator
@@ -30,7 +29,7 @@ with DAG(
     doc_md=__doc__,
     description="Fresh gold to a judged, registered recommender",
     schedule=[Asset("gold_features", uri="shop-lake://gold/features")],
-    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=6),

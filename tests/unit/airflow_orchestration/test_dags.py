@@ -17,7 +17,7 @@ from tests.fakes.dag_rules import broken_rules
 DAGS = REPO_ROOT / "airflow_orchestration" / "dags"
 ETL = (DAGS / "etl_clickstream_dag.py").read_text()
 PLANTED = {
-    "imports": ("import pendulum", "import pendulum_of_foucault"),
+    "imports": ("from datetime import UTC,", "from datetime import NOON,"),
     "doc": ("doc_md=__doc__", "doc_md=' '"),
     "tier": ('"tier-1", ', ""),
     "runbook": ('"runbook:etl_clickstream"', '"runbook:nobody_wrote_it"'),
