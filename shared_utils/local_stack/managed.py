@@ -45,8 +45,9 @@ class ManagedProcess:
         self._began = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: Guard | None = None
-        own = {"address": self.address, "dir": str(folder), **{key: str(port) for key, port in ports.items()}}
-        self._values = {**values, **own}
+        own = {"address": self.address, **{key: str(port) for key, port in ports.items()}}
+        named = {f"{name}.{key}": value for key, value in own.items()}
+        self._values = {**values, **own, **named, "dir": str(folder)}
 
     @property
     def pid(self) -> int | None:
