@@ -41,7 +41,7 @@ ledger: setup ## every event id of a run, from its producer to the features (ARG
 	@$(PY) -m production_ops.ledger $(ARGS)
 
 .PHONY: prove-faults
-prove-faults: setup ## kill, freeze, fill and feed garbage, seeded; one table of what held (ARGS="--only F4,B1 --seed 7")
+prove-faults: setup $(AIRFLOW)/.done ## kill, freeze, fill and feed garbage, seeded; one table of what held (ARGS="--only F4,B1 --seed 7")
 	@$(PY) -m production_ops.faults $(ARGS)
 
 .PHONY: test
