@@ -95,7 +95,7 @@ def ranker_rows(dataset: Dataset, cutoff: date) -> RankerRows:
     """The training set: candidates and features of the questions before `cutoff`, with what was bought.
 
     Raises:
-        DataError: too few questions.
+        DataError: too few questions to train on, or to compare on afterwards.
     """
     day = epoch_day(cutoff)
     questions = sample(
@@ -107,18 +107,14 @@ def ranker_rows(dataset: Dataset, cutoff: date) -> RankerRows:
         )
     )
     _require(questions, "to train on")
+    _require(global_split(dataset.baskets, day), "to compare on")
     return training_rows(dataset.source, questions, seed=SEED)
 
 
 def fit(dataset: Dataset, cutoff: date, rows: RankerRows, *, moments: Sequence[Moment], clock: Stopwatch) -> Training:
-    """Fit the rankers to `rows`, compare the better one with its peers from `cutoff` on, fit the second stage.
-
-    Raises:
-        DataError: too few questions to compare on.
-    """
+    """Fit the rankers to `rows`, compare the better one with its peers from `cutoff` on, fit the second stage."""
     day = epoch_day(cutoff)
     before, test = dataset.silver.known_at(day), global_split(dataset.baskets, day)
-    _require(test, "to compare on")
     ranker = train_ranker(rows)
     clock.lap(f"trained: {ranker.kind.value} is the better one, validation NDCG@10 {ranker.validation_ndcg:.4f}")
     onnx = to_onnx(ranker.kind, ranker.content)

@@ -55,7 +55,7 @@ def test_a_job_gets_the_platforms_settings_and_no_secret_of_airflow(
 
 
 def test_a_job_dies_with_the_task_that_started_it(call: Callable[..., subprocess.Popen[str]]) -> None:
-    with call(["0", "asleep now", "600"]) as task:
+    with call(["0", "asleep now", "60"]) as task:
         job = _child(task.pid)
         assert any("asleep now" in line and "job:" not in line for line in task.stdout or ())
         os.kill(task.pid, signal.SIGKILL)
