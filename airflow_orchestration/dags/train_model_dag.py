@@ -5,7 +5,7 @@ a result, and the run is green.
 
 **Cutoff.** The day that parts training from comparison: `holdout_weeks` before the day up to which gold is fresh. A run
 by hand names its `cutoff`. The steps hand on the folder `<run_dir>/training/<cutoff>/`; equal tables give an equal
-bundle.
+model.
 
 **Owner** machine-learning, tier 2. **Runbook** `runbooks/train_model.md`.
 """
