@@ -39,7 +39,7 @@ with DAG(
         "owner": "data-platform",
         "retries": 2,
         "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
+        "retry_exponential_backoff": 4,  # after half a minute to a minute, then after two to four
         "max_retry_delay": timedelta(minutes=15),
         "execution_timeout": timedelta(hours=1),
         "pool": "lake",
