@@ -170,6 +170,7 @@ def test_a_backfill_of_seven_days_equals_one_run_over_them(world: World) -> None
     assert airflow_world.hashes(world.lake) == filled
 
 
+@pytest.mark.usefixtures("settled")
 def test_fresh_gold_is_online_and_has_started_a_training_that_is_registered(world: World) -> None:
     _, end = airflow_world.last_week()
     cutoff = end - timedelta(weeks=7)
