@@ -11,6 +11,7 @@ BOOT := .venvs/bootstrap
 PLATFORM := .venvs/platform
 SPARK := .venvs/spark
 FLINK := .venvs/flink
+AIRFLOW := .venvs/airflow
 UV := $(BOOT)/bin/uv
 PY := $(PLATFORM)/bin/python
 # Recursive on purpose: asked for only where an environment is made.
@@ -42,15 +43,19 @@ ledger: setup ## every event id of a run, from its producer to the features (ARG
 	@$(PY) -m production_ops.ledger $(ARGS)
 
 .PHONY: prove-faults
-prove-faults: setup ## kill, freeze, fill and feed garbage, seeded; one table of what held (ARGS="--only F4,B1 --seed 7")
+prove-faults: setup $(AIRFLOW)/.done ## kill, freeze, fill and feed garbage, seeded; one table of what held (ARGS="--only F4,B1 --seed 7")
 	@$(PY) -m production_ops.faults $(ARGS)
 
 .PHONY: test
-test: setup ## all tests (ARGS="-k kafka" chooses)
+test: setup $(AIRFLOW)/.done ## all tests but test-airflow's (ARGS="-k kafka" chooses)
 	@$(PY) -m pytest tests $(ARGS)
 
+.PHONY: test-airflow
+test-airflow: setup $(AIRFLOW)/.done ## both DAGs on a real Airflow: backfill, second run, kills (minutes)
+	@$(PY) -m pytest tests/integration/test_airflow.py $(ARGS)
+
 .PHONY: test-unit
-test-unit: setup ## the tests that start no process
+test-unit: setup $(AIRFLOW)/.done ## the tests that start no process
 	@$(PY) -m pytest tests/unit -m "not kafka and not spark and not integration" $(ARGS)
 
 .PHONY: check
@@ -73,6 +78,10 @@ bench-freshness: setup ## from a click to the feature read, hop by hop, beside a
 .PHONY: trace
 trace: setup ## one click's journey with the delay of each hop (ARGS="--event-id ID", "--customer ID", "--json")
 	@$(PY) -m production_ops.trace $(ARGS)
+
+.PHONY: airflow
+airflow: setup $(AIRFLOW)/.done ## the pipelines in Airflow's UI until Ctrl-C (ARGS="--run-dir build/demo")
+	@$(PY) -m airflow_orchestration $(ARGS)
 
 .PHONY: doctor
 doctor: ## what this machine has, what is wrong with it, and what to do
@@ -150,6 +159,7 @@ lock: $(BOOT)/.done ## resolve the dependencies anew into requirements/*.txt
 	  groups=$$(echo $$image | sed 's/.*=/--group /; s/,/ --group /g'); \
 	  $(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q -c requirements/platform.txt $$groups -o requirements/$${image%%=*}.txt || exit 1; \
 	done
+	$(UV) pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 -q --group core --group airflow -o requirements/airflow.txt
 
 .PHONY: clean
 clean: down ## delete run data, the stack's volumes with their secrets, caches and reports; keep environments, jars and images
@@ -187,6 +197,10 @@ $(SPARK)/.done: requirements/spark.txt pyproject.toml $(BOOT)/.done
 $(FLINK)/.done: requirements/flink.txt pyproject.toml $(BOOT)/.done
 	$(make_environment)
 	@cd $(@D) && ln -sfn lib/python3.*/site-packages/pyflink flink_home
+
+# Made by the verbs that need it, not by setup: most of what this repository does needs no Airflow.
+$(AIRFLOW)/.done: requirements/airflow.txt pyproject.toml $(BOOT)/.done
+	$(make_environment)
 
 # Into a new folder, then into place: a broken download leaves the old jars, and no old jar stays beside a new one.
 define copy_jars

@@ -76,3 +76,10 @@ def holds_rows_from(table: Table, lake_root: LakeRoot, source: str) -> bool:
         return False
     rows = open_delta(table, lake_root).to_pyarrow_dataset()
     return bool(rows.head(1, columns=["source"], filter=field("source") == source).num_rows)
+
+
+def partition_values(table: Table, lake_root: LakeRoot, column: str) -> set[str]:
+    """The values of a partition column that hold rows, as the log writes them; none without a table."""
+    if not exists(table, lake_root):
+        return set()
+    return {str(partition[column]) for partition in open_delta(table, lake_root).partitions()}

@@ -36,13 +36,17 @@ class SilverLines:
 
 
 def read_order_lines(
-    lake_root: LakeRoot, customer_ids: IntArray | None = None, product_ids: IntArray | None = None
+    lake_root: LakeRoot,
+    customer_ids: IntArray | None = None,
+    product_ids: IntArray | None = None,
+    *,
+    version: int | None = None,
 ) -> SilverLines:
-    """Every basket line of silver. Baskets are numbered in time order.
+    """Every basket line of silver, at its newest Delta version unless `version` is given. Baskets are in time order.
 
     `customer_ids` and `product_ids` fix the index space, which must hold every id; by default it is the table's own.
     """
-    table = open_delta(TRANSACTION_LINE, lake_root)
+    table = open_delta(TRANSACTION_LINE, lake_root, version)
     with connect() as con:
         con.register("line", table.to_pyarrow_dataset())
         columns = con.execute(_QUERY).fetchnumpy()

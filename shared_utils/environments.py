@@ -23,8 +23,13 @@ def flink_python() -> Path:
     return _python("flink")
 
 
-def _python(environment: str) -> Path:
+def airflow_python() -> Path:
+    """The interpreter of the Airflow environment. Raises DependencyError when it is not installed."""
+    return _python("airflow", made_by="make .venvs/airflow/.done")
+
+
+def _python(environment: str, made_by: str = "make setup") -> Path:
     path = REPO_ROOT / ".venvs" / environment / "bin" / "python"
     if not path.exists():
-        raise DependencyError(f"The {environment} environment is not installed in .venvs.", "Run `make setup`.")
+        raise DependencyError(f"The {environment} environment is not installed in .venvs.", f"Run `{made_by}`.")
     return path

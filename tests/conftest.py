@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import prometheus_client  # noqa: F401 (decides for good how metrics are stored; it must come before Feast, see below)
 import pytest
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Airflow's tests take minutes: they run when their file or one of them is named."""
+    named = {Path(argument.partition("::")[0]).resolve() for argument in config.args}
+    left_out = pytest.mark.skip(reason="starts Airflow's servers for minutes: `make test-airflow` runs it")
+    for item in items:
+        if item.get_closest_marker("airflow") and item.path not in named:
+            item.add_marker(left_out)
 
 
 @pytest.fixture(autouse=True)

@@ -28,6 +28,7 @@ missing() {
     has_java || printf 'default-jdk-headless\tJava %s or newer\n' "$minimum_java"
     has_program mvn || printf 'maven\tMaven\n'
     has_program redis-server || printf 'redis-server\tRedis\n'
+    has_program setpriv || printf 'util-linux\tsetpriv\n'
     has_program git || printf 'git\tGit\n'
     has_library libgomp.so.1 || printf 'libgomp1\tthe OpenMP runtime (LightGBM needs it)\n'
 }

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -33,7 +32,7 @@ class TrainingRecord:
     parameters: Mapping[str, str]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
-    plots: Mapping[str, Figure]
+    plots: Sequence[Path]
     bundle: Path
     bundle_sha256: str
 
@@ -90,8 +89,8 @@ def _log_run(client: MlflowClient, settings: MlflowSettings, record: TrainingRec
         params=[Param(key, value) for key, value in record.parameters.items()],
         tags=[RunTag(key, value) for key, value in record.tags.items()],
     )
-    for name, figure in record.plots.items():
-        client.log_figure(run_id, figure, f"plots/{name}.png")
+    for plot in record.plots:
+        client.log_artifact(run_id, str(plot), "plots")
     client.log_artifact(run_id, str(record.bundle), "bundle")
     client.set_terminated(run_id)
     return run_id, f"{run.info.artifact_uri}/bundle"

@@ -35,15 +35,18 @@ class Dataset:
     versions: Mapping[str, int]
 
 
-def load_dataset(settings: Settings) -> Dataset:
-    """Read gold and silver, pinned to their newest versions.
+def load_dataset(settings: Settings, versions: Mapping[str, int] | None = None) -> Dataset:
+    """Read gold and silver, pinned to `versions` (by table name, as `Dataset.versions`) or to their newest ones.
 
     Raises:
         DataError: a table is missing or empty.
     """
-    snapshots = take_snapshots(root_of(settings), settings.run_dir)
+    pinned = versions or {}
+    snapshots = take_snapshots(root_of(settings), settings.run_dir, pinned)
     gold = load_gold(snapshots)
-    silver = read_order_lines(root_of(settings), gold.customer_ids, gold.product_ids)
+    silver = read_order_lines(
+        root_of(settings), gold.customer_ids, gold.product_ids, version=pinned.get(TRANSACTION_LINE.name)
+    )
     source = PointInTime(
         gold.pairs, gold.products, gold.customers, rank_snapshots(gold.customers, gold.copurchase, silver)
     )

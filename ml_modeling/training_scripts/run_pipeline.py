@@ -87,23 +87,36 @@ def train(
     Raises:
         DataError: too few questions to train or to compare on.
     """
-    seconds: dict[str, float] = {}
-    clock = _Stopwatch(seconds, progress)
+    clock = Stopwatch(progress)
+    rows = alter_rows(ranker_rows(dataset, cutoff))
+    clock.lap(f"training set: {len(rows.label):,} rows of {len(rows.group_size):,} baskets")
+    return fit(dataset, cutoff, rows, moments=moments, clock=clock)
+
+
+def ranker_rows(dataset: Dataset, cutoff: date) -> RankerRows:
+    """The training set: candidates and features of the questions before `cutoff`, with what was bought.
+
+    Raises:
+        DataError: too few questions to train on, or to compare on afterwards.
+    """
     day = epoch_day(cutoff)
-    before = dataset.silver.known_at(day)
     questions = sample(
         grid_queries(
-            Baskets.from_lines(before),
+            Baskets.from_lines(dataset.silver.known_at(day)),
             weekly_days(cutoff, TRAINING_WEEKS),
             label_end_day=day,
             max_gap_days=MAX_GAP_DAYS,
         )
     )
-    test = global_split(dataset.baskets, day)
     _require(questions, "to train on")
-    _require(test, "to compare on")
-    rows = alter_rows(training_rows(dataset.source, questions, seed=SEED))
-    clock.lap(f"training set: {len(rows.label):,} rows of {len(rows.group_size):,} baskets")
+    _require(global_split(dataset.baskets, day), "to compare on")
+    return training_rows(dataset.source, questions, seed=SEED)
+
+
+def fit(dataset: Dataset, cutoff: date, rows: RankerRows, *, moments: Sequence[Moment], clock: Stopwatch) -> Training:
+    """Fit the rankers to `rows`, compare the better one with its peers from `cutoff` on, fit the second stage."""
+    day = epoch_day(cutoff)
+    before, test = dataset.silver.known_at(day), global_split(dataset.baskets, day)
     ranker = train_ranker(rows)
     clock.lap(f"trained: {ranker.kind.value} is the better one, validation NDCG@10 {ranker.validation_ndcg:.4f}")
     onnx = to_onnx(ranker.kind, ranker.content)
@@ -112,7 +125,8 @@ def train(
     clock.lap(f"compared with {len(comparison.reports) - 1} peers on {len(test):,} baskets")
     live = compare_live(dataset.source, dataset.gold.customer_ids, dataset.gold.product_ids, moments, score)
     clock.lap(f"session: {_told(live)}")
-    return Training(ranker, onnx, rows, comparison, decide(comparison.ndcg, comparison.recall), live, seconds)
+    gate = decide(comparison.ndcg, comparison.recall)
+    return Training(ranker, onnx, rows, comparison, gate, live, clock.seconds)
 
 
 def bundle_of(dataset: Dataset, training: Training, cutoff: date) -> ModelBundle:
@@ -191,8 +205,8 @@ def report_of(training: Training, cutoff: date, registered: Registered, sha256: 
     }
 
 
-def record_of(training: Training, dataset: Dataset, cutoff: date, bundle: Path, sha256: str) -> TrainingRecord:
-    """What MLflow keeps of the training."""
+def record_of(training: Training, dataset: Dataset, cutoff: date, folder: Path) -> TrainingRecord:
+    """What MLflow keeps of the training; the bundle and the plots are written into `folder`."""
     metrics = {
         f"{name.replace(' ', '_').replace('-', '_').lower()}_{key}": value
         for name, report in training.comparison.reports.items()
@@ -224,13 +238,21 @@ def record_of(training: Training, dataset: Dataset, cutoff: date, bundle: Path, 
             "model_sha256": training.ranker.sha256,
             **{f"data.{name}": str(version) for name, version in dataset.versions.items()},
         },
-        plots={
-            "methods": methods_plot(training.comparison),
-            "importance": importance_plot(FEATURE_NAMES, feature_gains(training.ranker)),
-        },
-        bundle=bundle,
-        bundle_sha256=sha256,
+        plots=_plots(training, folder),
+        bundle=folder / BUNDLE_FILE,
+        bundle_sha256=bundle_of(dataset, training, cutoff).write(folder / BUNDLE_FILE),
     )  # fmt: skip
+
+
+def _plots(training: Training, folder: Path) -> list[Path]:
+    paths = [folder / "methods.png", folder / "importance.png"]
+    gains = feature_gains(training.ranker)
+    for path, figure in zip(
+        paths, (methods_plot(training.comparison), importance_plot(FEATURE_NAMES, gains)), strict=True
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path)
+    return paths
 
 
 def run(settings: Settings, cutoff: date, report: Path | None, progress: Callable[[str], None]) -> Training:
@@ -238,28 +260,31 @@ def run(settings: Settings, cutoff: date, report: Path | None, progress: Callabl
     dataset = load_dataset(settings)
     progress(f"loaded {len(dataset.silver.lines.day):,} lines, {len(dataset.gold.customer_ids):,} customers")
     training = train(dataset, cutoff, moments=read_moments(root_of(settings), MAX_MOMENTS), progress=progress)
-    bundle = settings.run_dir.resolve() / "training" / BUNDLE_FILE
-    sha256 = bundle_of(dataset, training, cutoff).write(bundle)
-    registered = register(settings.mlflow, record_of(training, dataset, cutoff, bundle, sha256), training.gate)
+    record = record_of(training, dataset, cutoff, settings.run_dir.resolve() / "training")
+    registered = register(settings.mlflow, record, training.gate)
     progress(
         f"registered as {registered.name} version {registered.version}" + (", @champion" if registered.champion else "")
     )
     if report is not None:
         report.parent.mkdir(parents=True, exist_ok=True)
-        report.write_text(json.dumps(report_of(training, cutoff, registered, sha256), indent=2) + "\n")
+        report.write_text(json.dumps(report_of(training, cutoff, registered, record.bundle_sha256), indent=2) + "\n")
         report.with_suffix(".methods.svg").write_text(svg_of(methods_plot(training.comparison)))
         gains = feature_gains(training.ranker)
         report.with_suffix(".importance.svg").write_text(svg_of(importance_plot(FEATURE_NAMES, gains)))
     return training
 
 
-class _Stopwatch:
-    def __init__(self, seconds: dict[str, float], progress: Callable[[str], None]) -> None:
-        self._seconds, self._progress, self._last = seconds, progress, time.perf_counter()
+class Stopwatch:
+    """The seconds of each part of a training, told as they end."""
+
+    def __init__(self, progress: Callable[[str], None]) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress, self._last = progress, time.perf_counter()
 
     def lap(self, text: str) -> None:
+        """End a part; it is called by the first word of `text`."""
         now = time.perf_counter()
-        self._seconds[text.split(":")[0].split(" ")[0]] = now - self._last
+        self.seconds[text.split(":")[0].split(" ")[0]] = now - self._last
         self._progress(f"{text} ({now - self._last:.1f} s)")
         self._last = now
 
@@ -293,16 +318,25 @@ def _require(queries: Queries, purpose: str) -> None:
         )
 
 
+def parse_cutoff(text: str) -> date:
+    """The day of a command line.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC).date()
+    except ValueError as exc:
+        raise ConfigurationError(f"--cutoff {text} is not a date.", "Write it as 2026-11-09.") from exc
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Train and register. A refusal by the gate is a result, not a failure: it is printed, tagged and reported."""
     parser = argparse.ArgumentParser(prog="python -m ml_modeling.training_scripts.run_pipeline", description=__doc__)
     parser.add_argument("--cutoff", required=True, help="the day (2026-11-09) that parts training from comparison")
     parser.add_argument("--report", type=Path, help="write the result as JSON here, with plots beside it")
     arguments = parser.parse_args(argv)
-    try:
-        cutoff = datetime.fromisoformat(arguments.cutoff).replace(tzinfo=UTC).date()
-    except ValueError as exc:
-        raise ConfigurationError(f"--cutoff {arguments.cutoff} is not a date.", "Write it as 2026-11-09.") from exc
+    cutoff = parse_cutoff(arguments.cutoff)
     console = Console(highlight=False)
     training = run(load_settings(), cutoff, arguments.report, console.print)
     for name, method in training.comparison.reports.items():

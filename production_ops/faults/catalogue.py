@@ -25,6 +25,8 @@ FAULTS: Final = (
     Fault("F5", "checkpoint truncated or deleted", "refused by a named error with its runbook, nothing written"),
     Fault("F6", "Flink TaskManager, JobManager, writer killed", "features, visits and alerts equal brute force"),
     Fault("F8", "eight writers of one table on S3", "every row once, versions without a gap"),
+    Fault("F10", "Airflow's scheduler and workers, or a task killed", "retried; tables equal an undisturbed run's"),
+    Fault("F11", "the same interval run twice", "equal tables and an equal model"),
     Fault("F13", "Redis dead", "answers degrade inside 150 ms, the writer waits; nothing is lost"),
     Fault("F14", "Redis frozen", "as when it is dead; threads and sockets do not leak"),
     Fault("F15", "Redis flushed", "marked, then filled again from lake and Kafka, coverage 100 %"),

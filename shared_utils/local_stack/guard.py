@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def watch(lines: Iterable[str]) -> set[int]:
@@ -27,11 +28,23 @@ def watch(lines: Iterable[str]) -> set[int]:
     return groups
 
 
+def groups_of_session(session: int) -> set[int]:
+    """The process groups of a session: a server may put its workers into groups of their own."""
+    groups = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                groups.add(int(fields[2]))
+    return groups
+
+
 def main() -> None:
-    """Wait for the owner's end, then kill its groups."""
+    """Wait for the owner's end, then kill its groups and those of their sessions."""
     for group in watch(sys.stdin):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)
+        for each in (group, *groups_of_session(group)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(each, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from collections.abc import Iterable, Mapping
@@ -81,8 +80,7 @@ def stop(run_dir: Path) -> list[str]:
     running = [process for process in reversed(read(run_dir)) if process.alive()]
     for number, grace in ((signal.SIGCONT, 0.0), (signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, _GRACE_SECONDS)):
         for process in running:
-            if process.alive():
-                os.killpg(process.pid, number)
+            procfs.signal_group(process.pid, number)
         _wait(running, grace)
     survivors = [process.name for process in running if procfs.group_members(process.pid)]
     if survivors:

@@ -38,8 +38,8 @@ class ManagedProcess:
         self.name = name
         self.spec = spec
         self.folder = folder
-        self.port = next(iter(ports.values()))
-        self.address = f"{LOOPBACK}:{self.port}"
+        self.port = next(iter(ports.values()), 0)  # 0: it listens nowhere
+        self.address = f"{LOOPBACK}:{self.port}" if self.port else ""
         self.log_path = folder / f"{name}.log"
         self.startup_seconds = 0.0
         self._peak_bytes = 0
@@ -48,8 +48,9 @@ class ManagedProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: Guard | None = None
         self._secrets = {key: _kept_secret(folder / key) for key in spec.secrets}
-        own = {"address": self.address, "dir": str(folder), **{key: str(port) for key, port in ports.items()}}
-        self._values = {**values, **own, **self._secrets}
+        own = {"address": self.address, **{key: str(port) for key, port in ports.items()}}
+        named = {f"{name}.{key}": value for key, value in own.items()}
+        self._values = {**values, **own, **named, **self._secrets, "dir": str(folder)}
 
     @property
     def pid(self) -> int | None:
@@ -104,7 +105,7 @@ class ManagedProcess:
             if time.monotonic() > deadline:
                 raise self._failure(f"was not ready within {self.spec.deadline_seconds:.0f} seconds")
             _wait_a_moment(self._process)
-        if not procfs.listens_on(self.members(), self.port):
+        if self.port and not procfs.listens_on(self.members(), self.port):
             raise self._failure(f"does not own port {self.port}: another process answers there")
         self.startup_seconds = time.monotonic() - self._began
         log.debug("process_ready", name=self.name, address=self.address, seconds=round(self.startup_seconds, 2))
@@ -117,8 +118,8 @@ class ManagedProcess:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the whole group; nothing happens when it is gone."""
-        if self.members() and self._process:
-            os.killpg(self._process.pid, number)
+        if self._process:
+            procfs.signal_group(self._process.pid, number)
 
     def kill(self) -> None:
         """SIGKILL the group, as a crash would, and wait until it is gone."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -23,13 +26,23 @@ def _pids() -> Iterator[int]:
 
 
 def group_members(group: int) -> list[int]:
-    """The living (not zombie) processes of a process group."""
+    """The living (not zombie) processes of a process group, and of the groups that its session has besides.
+
+    A server may put each of its workers into a group of its own (Airflow does); it stays in its leader's session.
+    """
     members = []
     for pid in _pids():
         fields = _stat_fields(pid)
-        if fields and fields[0] != "Z" and int(fields[2]) == group:
+        if fields and fields[0] != "Z" and group in (int(fields[2]), int(fields[3])):
             members.append(pid)
     return members
+
+
+def signal_group(group: int, number: signal.Signals) -> None:
+    """Send a signal to the members of a group; those that end meanwhile are passed over."""
+    for pid in group_members(group):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def start_ticks(pid: int) -> int | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared_utils.errors import ConfigurationError
 from shared_utils.settings import REPO_ROOT
@@ -65,7 +65,10 @@ class Prepare(_Model):
 
 
 class ProcessSpec(_Model):
-    """One server process. Strings may hold placeholders such as `{port}`; see the head of processes.yaml."""
+    """One server process. Strings may hold placeholders such as `{port}`; see the head of processes.yaml.
+
+    One that listens nowhere has no ports; its readiness shows in its log.
+    """
 
     argv: tuple[str, ...] = Field(min_length=1)
     ready: Ready
@@ -78,6 +81,12 @@ class ProcessSpec(_Model):
     after: tuple[str, ...] = ()
     deadline_seconds: float = Field(default=60.0, gt=0)
     grace_seconds: float = Field(default=15.0, gt=0)
+
+    @model_validator(mode="after")
+    def _shows_itself(self) -> Self:
+        if not self.ports and not isinstance(self.ready, LogReady):
+            raise ValueError("a process without ports can only be seen to be ready in its log")
+        return self
 
 
 def load_specs(path: Path = SPEC_PATH) -> dict[str, ProcessSpec]:

@@ -31,6 +31,9 @@ if mode == "stubborn":
 if mode == "family":
     child = subprocess.Popen(["sleep", "600"])
     (folder / "child").write_text(str(child.pid))
+if mode == "workers":
+    child = subprocess.Popen(["sleep", "600"], process_group=0)
+    (folder / "child").write_text(str(child.pid))
 if mode == "runaway":
     child = subprocess.Popen(["sleep", "600"], start_new_session=True)
     (folder / "child").write_text(str(child.pid))
@@ -47,7 +50,7 @@ http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
 def make_stack(tmp_path: Path) -> Callable[..., LocalStack]:
     server, specs = tmp_path / "server.py", tmp_path / "processes.yaml"
     server.write_text(SERVER)
-    modes = ("plain", "dies", "stubborn", "family", "runaway", "silent")
+    modes = ("plain", "dies", "stubborn", "family", "workers", "runaway", "silent")
     specs.write_text(
         "".join(
             f"{mode}:\n"
@@ -170,12 +173,41 @@ def test_a_child_that_left_its_group_is_found_killed_and_reported(make_stack: Ca
     assert gone(child)
 
 
-def test_the_death_of_the_owner_ends_its_servers(make_stack: Callable[..., LocalStack], tmp_path: Path) -> None:
+def test_a_worker_in_a_group_of_its_own_is_counted_and_ends_with_its_server(
+    make_stack: Callable[..., LocalStack],
+) -> None:
+    with make_stack("plain", "workers") as stack:
+        child = child_of(stack, "workers")
+        assert os.getpgid(child) == child
+        assert stack.rss_bytes("workers") > stack.rss_bytes("plain")
+        stack.kill("workers")
+        assert gone(child)
+        stack.restart("workers")
+        child = child_of(stack, "workers")
+
+    assert gone(child)
+
+
+def test_a_process_without_ports_is_ready_when_its_log_says_so(tmp_path: Path) -> None:
+    specs = tmp_path / "other.yaml"
+    code = "import time; print('at work', flush=True); time.sleep(600)"
+    argv = f"""['{sys.executable}', '-S', '-c', "{code}"]"""
+    specs.write_text(f"mute: {{argv: {argv}, ready: {{kind: log, pattern: at work}}, ports: []}}")
+
+    with LocalStack(tmp_path / "run", ["mute"], specs) as stack:
+        assert stack.alive("mute")
+        assert stack.address("mute") == ""
+
+
+@pytest.mark.parametrize("mode", ["family", "workers"])
+def test_the_death_of_the_owner_ends_its_servers(
+    make_stack: Callable[..., LocalStack], tmp_path: Path, mode: str
+) -> None:
     owner = textwrap.dedent(f"""
         import signal
         from pathlib import Path
         from shared_utils.local_stack import LocalStack
-        stack = LocalStack(Path({str(tmp_path / "run")!r}), ["family"], Path({str(tmp_path / "processes.yaml")!r}))
+        stack = LocalStack(Path({str(tmp_path / "run")!r}), ["{mode}"], Path({str(tmp_path / "processes.yaml")!r}))
         stack.start()
         print("up", flush=True)
         signal.pause()
@@ -184,8 +216,8 @@ def test_the_death_of_the_owner_ends_its_servers(make_stack: Callable[..., Local
     assert process.stdout is not None
     with process.stdout as output:
         assert b"up\n" in iter(output.readline, b"")
-        child = int((tmp_path / "run" / "family" / "child").read_text())
-        leader = os.getpgid(child)
+        child = int((tmp_path / "run" / mode / "child").read_text())
+        leader = os.getsid(child)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
 

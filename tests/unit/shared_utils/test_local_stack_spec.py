@@ -39,7 +39,16 @@ def test_a_circle_and_an_unknown_name_are_refused() -> None:
         in_waves(["kafak"], {"kafka": spec()})
 
 
-@pytest.mark.parametrize("text", ["a: {argv: [x]}", "a: {argv: [x], ready: {kind: tcp}, colour: red}", "- a", ":"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: {argv: [x]}",
+        "a: {argv: [x], ready: {kind: tcp}, ports: []}",
+        "a: {argv: [x], ready: {kind: tcp}, colour: red}",
+        "- a",
+        ":",
+    ],
+)
 def test_a_malformed_list_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "processes.yaml"
     path.write_text(text)

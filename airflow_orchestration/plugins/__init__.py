@@ -1,0 +1,1 @@
+"""What the DAGs are made of: operators, hooks and sensors that start the platform's jobs."""

@@ -1,0 +1,1 @@
+"""Hooks: what a task asks of another system."""

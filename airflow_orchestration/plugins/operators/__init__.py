@@ -1,0 +1,1 @@
+"""Operators: one job of the platform a task."""
