@@ -88,24 +88,22 @@ local-up: setup ## kafka, redis and sail as host processes on free ports until C
 # With attestations, which hold the time, an image that was built again from the cache would be another one.
 export BUILDX_NO_DEFAULT_ATTESTATIONS := 1
 
-# The parts to start: core, or core and streaming (PROFILE=streaming).
 PROFILE ?= core
-PROFILES := $(addprefix --profile ,$(sort core $(PROFILE)))
 COMPOSE := docker compose
 HAS_STACK := test -f config/installation.env && command -v docker >/dev/null
 
 .PHONY: up
-up: ## the stack in containers, built, loaded and healthy (PROFILE=core, or streaming on top of it)
+up: ## the stack in containers, built, loaded and healthy (PROFILE=core)
 	@$$(deployment/local/find_python.sh) -m production_ops.compose_stack.preflight --profile $(PROFILE)
 	@$(MAKE) images
 	@echo "Waiting until every service is healthy; the first time, history is loaded and a model trained (minutes: make logs s=first-load)."
-	@$(COMPOSE) $(PROFILES) up --detach --wait --remove-orphans
+	@$(COMPOSE) --profile $(PROFILE) up --detach --wait --remove-orphans
 	@$$(deployment/local/find_python.sh) -m production_ops.compose_stack.doors
 
 .PHONY: images
 images: ## build the images of PROFILE, the bases first
 	@$(COMPOSE) --profile bases build
-	@$(COMPOSE) $(PROFILES) build
+	@$(COMPOSE) --profile $(PROFILE) build
 
 .PHONY: down
 down: ## stop the stack, and what a KEEP=1 left running; data stay

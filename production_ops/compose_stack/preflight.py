@@ -35,10 +35,7 @@ class Need:
     disk: float
 
 
-NEEDS: Final[Mapping[str, Need]] = {
-    "core": Need(memory=5.0, disk=8.0),
-    "streaming": Need(memory=8.0, disk=12.0),
-}
+NEEDS: Final[Mapping[str, Need]] = {"core": Need(memory=5.0, disk=8.0)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
