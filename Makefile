@@ -97,14 +97,14 @@ local-up: setup ## kafka, redis and sail as host processes on free ports until C
 # With attestations, which hold the time, an image that was built again from the cache would be another one.
 export BUILDX_NO_DEFAULT_ATTESTATIONS := 1
 
-# The parts to start: core alone, or with it what is named (PROFILE="streaming observe").
+# The parts to start: core, or with it what is named (PROFILE=observe).
 PROFILE ?= core
 PROFILES := $(addprefix --profile ,$(sort core $(PROFILE)))
 COMPOSE := docker compose
 HAS_STACK := test -f config/installation.env && command -v docker >/dev/null
 
 .PHONY: up
-up: ## the stack in containers, built, loaded and healthy (PROFILE=core; PROFILE="streaming observe" adds those)
+up: ## the stack in containers, built, loaded and healthy (PROFILE=observe: watched, too)
 	@$$(deployment/local/find_python.sh) -m production_ops.compose_stack.preflight --profile $(PROFILE)
 	@$(MAKE) images
 	@echo "Waiting until every service is healthy; the first time, history is loaded and a model trained (minutes: make logs s=first-load)."
