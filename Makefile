@@ -72,6 +72,10 @@ bench-freshness: setup ## from a click to the feature read, hop by hop, beside a
 trace: setup ## one click's journey with the delay of each hop (ARGS="--event-id ID", "--customer ID", "--json")
 	@$(PY) -m production_ops.trace $(ARGS)
 
+.PHONY: sql
+sql: setup ## SQL on the lake's tables (ARGS='-c "SELECT 1"'; SHOP_LAKE__ROOT names another lake)
+	@$(PY) -m data_lake.sql $(ARGS)
+
 .PHONY: doctor
 doctor: ## what this machine has, what is wrong with it, and what to do
 	@deployment/local/ensure_system.sh --check || test -x $(PY)

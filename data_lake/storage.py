@@ -59,6 +59,12 @@ def storage_options(root: LakeRoot) -> dict[str, str] | None:
     }
 
 
+def sdk_variables(root: LakeRoot) -> dict[str, str]:
+    """The environment in which an engine's server (Sail, Spark) reaches the root; nothing for a local folder."""
+    options = storage_options(root) or {}
+    return {name: value for name, value in options.items() if name.startswith("AWS_")}
+
+
 def hadoop_options(root: LakeRoot) -> dict[str, str]:
     """What Spark's s3a needs; nothing for a local folder."""
     if isinstance(root, Path):
