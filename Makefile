@@ -83,6 +83,10 @@ trace: setup ## one click's journey with the delay of each hop (ARGS="--event-id
 airflow: setup $(AIRFLOW)/.done ## the pipelines in Airflow's UI until Ctrl-C (ARGS="--run-dir build/demo")
 	@$(PY) -m airflow_orchestration $(ARGS)
 
+.PHONY: sql
+sql: setup ## SQL on the lake's tables (ARGS='-c "SELECT 1"'; SHOP_LAKE__ROOT names another lake)
+	@$(PY) -m data_lake.sql $(ARGS)
+
 .PHONY: doctor
 doctor: ## what this machine has, what is wrong with it, and what to do
 	@deployment/local/ensure_system.sh --check || test -x $(PY)

@@ -34,9 +34,13 @@ LakeRoot = Path | S3Root
 
 
 def root_of(settings: Settings) -> LakeRoot:
-    """The lake's root by the settings; a relative folder hangs on the repository, not on the working folder."""
-    root = settings.lake.root
-    return REPO_ROOT / root if isinstance(root, Path) else S3Root(root.rstrip("/"), settings.object_store)
+    """The lake's root by the settings."""
+    return root_at(settings.lake.root, settings.object_store)
+
+
+def root_at(root: Path | str, store: ObjectStoreSettings) -> LakeRoot:
+    """A folder (a relative one hangs on the repository, not on the working folder), or a prefix in the store."""
+    return REPO_ROOT / root if isinstance(root, Path) else S3Root(root.rstrip("/"), store)
 
 
 def storage_options(root: LakeRoot) -> dict[str, str] | None:
@@ -53,6 +57,12 @@ def storage_options(root: LakeRoot) -> dict[str, str] | None:
         "max_retries": str(_RETRIES),
         "backoff_config.max_backoff": "1s",
     }
+
+
+def sdk_variables(root: LakeRoot) -> dict[str, str]:
+    """The environment in which an engine's server (Sail, Spark) reaches the root; nothing for a local folder."""
+    options = storage_options(root) or {}
+    return {name: value for name, value in options.items() if name.startswith("AWS_")}
 
 
 def hadoop_options(root: LakeRoot) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from data_lake.storage import root_of
+from data_lake.storage import root_at
 from data_sources.spool import FATES_FILE
 from production_ops.ledger.balance import balance
 from production_ops.ledger.model import Rules, Stage
@@ -22,7 +22,7 @@ from production_ops.ledger.report import print_report, write_json, write_metrics
 from production_ops.running_stack import broker_is_named, stack_settings
 from shared_utils.cli import run_main
 from shared_utils.errors import ConfigurationError
-from shared_utils.settings import REPO_ROOT, Settings, load_settings
+from shared_utils.settings import REPO_ROOT, LakeSettings, Settings, load_settings
 
 _WIDTH = 140
 
@@ -43,9 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     settings = load_settings() if broker_is_named() else stack_settings(arguments.run_dir)[0]
     run_dir: Path = REPO_ROOT / (arguments.run_dir or settings.run_dir)
-    lake = arguments.lake or root_of(settings)
-    if arguments.run_dir and isinstance(lake, Path) and not arguments.lake:
-        lake = run_dir / "lake"
+    in_folder = arguments.run_dir and isinstance(settings.lake.root, Path)
+    lake = root_at(arguments.lake or (run_dir / "lake" if in_folder else settings.lake.root), settings.object_store)
     evidence = read_evidence(settings.kafka.bootstrap_servers, lake, arguments.truth or run_dir / FATES_FILE)
     rules = rules_of(
         settings,
@@ -64,11 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if result.balanced else 1
 
 
+def _lake(text: str) -> Path | str:
+    return LakeSettings.model_validate({"root": text}).root
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make ledger", description=__doc__)
     parser.add_argument("--run-dir", type=Path, help="the run's folder, with truth/ and lake/ (default: the settings')")
     parser.add_argument("--truth", type=Path, help="the truth file (default: <run-dir>/truth/fates.parquet)")
-    parser.add_argument("--lake", type=Path, help="the lake's folder")
+    parser.add_argument("--lake", type=_lake, help="the lake's folder, or s3://bucket/prefix")
     parser.add_argument("--out", type=Path, help="where ledger.json and ledger.prom go (default: <run-dir>/ledger)")
     parser.add_argument("--stages", default="", help=f"stages that must be judged: all, or of {', '.join(Stage)}")
     parser.add_argument("--show", type=int, default=5, help="differences shown of each stage and kind")

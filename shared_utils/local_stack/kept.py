@@ -42,6 +42,7 @@ def write(run_dir: Path, processes: Iterable[ManagedProcess], env: Mapping[str, 
     ]
     path = run_dir / _FILE
     path.touch(mode=0o600)  # the settings hold keys
+    path.chmod(0o600)
     path.write_text(json.dumps({"processes": entries, "env": dict(env)}, indent=2) + "\n", encoding="utf-8")
     return path
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from pyarrow import fs
+from pyspark.sql import SparkSession
 
 from batch_processing.interval import Interval
-from data_lake import engine, maintenance, tables
+from data_lake import engine, maintenance, sql, tables
 from data_lake.catalog import PRODUCT_COPURCHASE, SILVER_CLICK, SILVER_OF_TOPIC, TABLES, TRANSACTION_LINE, Table
 from data_lake.compare import compare, read_table
 from data_lake.files import object_store
@@ -21,7 +25,7 @@ from feature_store.snapshots import take_snapshots
 from ml_modeling.order_lines import read_order_lines
 from shared_utils.errors import DependencyError
 from shared_utils.local_stack import LocalStack
-from shared_utils.settings import Settings
+from shared_utils.settings import REPO_ROOT, Settings
 from tests.fakes.batch_lake import (
     engines,
     history,
@@ -36,6 +40,7 @@ from tests.fakes.object_lake import lake_in
 
 pytestmark = pytest.mark.integration
 FLOAT_REL = 1e-9
+SQL_GUIDE = Path(sql.__file__).with_name("SQL.md")
 # With a Monday: the co-purchase snapshot's day.
 INTERVAL = Interval(history().start + timedelta(days=5), history().start + timedelta(days=8))
 
@@ -109,6 +114,37 @@ def test_a_table_on_s3_is_compacted_and_keeps_its_rows(world: World) -> None:
     maintenance.optimize(maintenance.open_table(TRANSACTION_LINE, world.remote))
     after = read_table(TRANSACTION_LINE, root_of(world.remote))
     assert compare(before, after, TRANSACTION_LINE.key).equal
+
+
+@pytest.mark.parametrize("query", re.findall(r"```sql\n(.+?);\n```", SQL_GUIDE.read_text(), re.DOTALL))
+def test_each_query_of_the_guide_answers_alike_on_s3_and_on_a_local_folder(world: World, query: str) -> None:
+    answers = []
+    for root in world.roots:
+        session = SparkSession.builder.remote(world.local.engine.remote).create()
+        sql.register(session, root)
+        answers.append(session.sql(query).collect())
+        session.stop()
+    assert answers[0]
+    assert answers[0] == answers[1]
+
+
+def test_make_sql_answers_on_s3_and_fails_for_a_refused_query(world: World, tmp_path: Path) -> None:
+    own = {"SHOP_LAKE__ROOT": str(root_of(world.remote)), "SHOP_RUN_DIR": str(tmp_path), "SHOP_LOG_LEVEL": "WARNING"}
+    ends = [
+        subprocess.run(
+            [sys.executable, "-m", "data_lake.sql", "-c", query],
+            env={**world.stack.job_env(), **own},
+            cwd=REPO_ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        for query in ("SELECT count(*) AS clicks FROM bronze.click", "SELECT 1 FROM bronze.nothing")
+    ]
+    assert [end.returncode for end in ends] == [0, 1], ends
+    assert "clicks" in ends[0].stdout
+    assert "nothing" in ends[1].stdout
 
 
 @whole_only

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from data_lake.catalog import SILVER_CLICK
 from data_lake.files import remove_folder
-from data_lake.storage import S3Root, hadoop_options, root_of, storage_options
+from data_lake.storage import S3Root, hadoop_options, root_of, sdk_variables, storage_options
 from shared_utils.errors import ConfigurationError
 from shared_utils.settings import REPO_ROOT, LakeSettings, ObjectStoreSettings, Settings, override_settings
 
@@ -41,6 +41,13 @@ def test_what_is_no_folder_and_no_bucket_stays_a_folder_or_is_refused() -> None:
 def test_plain_http_is_allowed_only_to_a_store_that_speaks_it(endpoint: str, allowed: str) -> None:
     root = S3Root("s3://delta-lake/lake", STORE.model_copy(update={"endpoint_url": endpoint}))
     assert (storage_options(root) or {})["AWS_ALLOW_HTTP"] == allowed
+
+
+def test_an_engines_server_gets_the_sdks_own_variables_alone() -> None:
+    variables = sdk_variables(S3Root("s3://delta-lake/lake", STORE))
+    assert variables["AWS_ACCESS_KEY_ID"] == "who"
+    assert all(name.startswith("AWS_") for name in variables)
+    assert sdk_variables(Path("build/lake")) == {}
 
 
 def test_no_option_allows_an_unsafe_rename() -> None:
