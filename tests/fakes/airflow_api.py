@@ -64,7 +64,7 @@ class AirflowApi:
         content = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}")["content"]
         return "\n".join(json.dumps(line) for line in content)
 
-    def finished(self, dag_id: str, run_id: str, seconds: float = 300) -> dict[str, Json]:
+    def finished(self, dag_id: str, run_id: str, seconds: float = 900) -> dict[str, Json]:
         """The tasks of a run that has succeeded; fails with the log of what did not."""
         run = wait_for(
             lambda: run if (run := self.get(f"/dags/{dag_id}/dagRuns/{run_id}"))["state"] in ENDED else None,
