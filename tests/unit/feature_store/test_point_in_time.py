@@ -53,6 +53,16 @@ def test_a_join_on_event_time_alone_would_leak() -> None:
     )
 
 
+def test_a_snapshot_that_was_taken_again_is_read_again(tmp_path: Path) -> None:
+    view, path = VIEWS[0], tmp_path / "snapshot.parquet"
+    counts = []
+    for rows in ([(1, 1, 0, 0)], [(1, 1, 0, 0), (1, 1, 2, 0)]):
+        write_rows(view, feature_rows(view, rows), path)
+        register_effective(CONNECTION, view, path)
+        counts.append(len(CONNECTION.table(view.name)))
+    assert counts == [1, 2]
+
+
 def _asof(
     views: dict[str, tuple[View, list[dict[str, object]]]], asked: list[tuple[int, int, int]]
 ) -> list[dict[str, object]]:
