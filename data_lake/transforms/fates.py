@@ -95,10 +95,14 @@ def _with_first(joined: DataFrame) -> DataFrame:
     """
     coordinates = F.concat_ws("/", F.col("partition").cast("string"), F.col("offset").cast("string"))
     group = F.when(F.col("reason").isNull(), F.concat(F.lit("id:"), "event_id")).otherwise(coordinates)
-    arrivals = Window.partitionBy(group).orderBy(F.desc("is_settled"), "arrival_time", "partition", "offset")
+    # A column of its own: of an expression each window would make a column for itself, and shuffle and sort for it.
+    arrivals = Window.partitionBy("arrival_group").orderBy(F.desc("is_settled"), "arrival_time", "partition", "offset")
     first_in_batch = F.first("payload_sha256").over(arrivals)
-    return joined.withColumn("arrival_rank", F.row_number().over(arrivals)).withColumn(
-        "first_sha256", F.coalesce(F.col("known_sha256"), first_in_batch)
+    return (
+        joined.withColumn("arrival_group", group)
+        .withColumn("arrival_rank", F.row_number().over(arrivals))
+        .withColumn("first_sha256", F.coalesce(F.col("known_sha256"), first_in_batch))
+        .drop("arrival_group")
     )
 
 

@@ -75,12 +75,11 @@ class BatchWriter:
         log.info("batch_written", topic=self.job.topic, batch_id=batch_id, **_by_fate(counts))
 
     def _write(self, batch: DataFrame, batch_id: int) -> Mapping[Fate, int]:
-        fated = self._with_fates(from_kafka(batch)).persist()
-        try:
-            counts = _count(fated)
-            self._write_tables(fated, counts, batch_id)
-        finally:
-            fated.unpersist()
+        # Not persist(): a cached plan is computed anew once a table that it reads has changed, and this one reads two
+        # of the tables that are written from it.
+        fated = self._with_fates(from_kafka(batch)).localCheckpoint()
+        counts = _count(fated)
+        self._write_tables(fated, counts, batch_id)
         return counts
 
     def _with_fates(self, raw: DataFrame) -> DataFrame:
@@ -93,9 +92,8 @@ class BatchWriter:
         silver, late = (lake_io.read(spark, table, root) for table in (self.job.silver, LATE_EVENT))
         if silver is None and late is None:
             return None
-        # Kafka's own timestamp: no value is decoded for this.
-        arrival = raw.agg(F.min("ingest_date").alias("first")).head()
-        first = arrival["first"] if arrival and arrival["first"] else date.max
+        # Asked for only where it prunes: without silver it would be one more reading of the batch from Kafka.
+        first = date.max if silver is None else _first_arrival(raw)
         topic, days = self.job.topic, lake.id_horizon_days
         return fates.known_events(silver, late, topic, first_arrival=first, horizon_days=days)
 
@@ -129,6 +127,12 @@ class BatchWriter:
         query_id = self._checkpoint.query_id()
         lake_io.append_once(rows, table, root, app_id=app_id(query_id, table), batch_id=batch_id)
         self._after_step(table.full_name)
+
+
+def _first_arrival(raw: DataFrame) -> date:
+    # Kafka's own timestamp: no value is decoded for this.
+    row = raw.agg(F.min("ingest_date").alias("first")).head()
+    return row["first"] if row and row["first"] else date.max
 
 
 def _count(fated: DataFrame) -> Mapping[Fate, int]:

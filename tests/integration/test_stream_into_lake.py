@@ -32,6 +32,7 @@ from tests.fakes.fate_cases import Case, click_cases, transaction_cases
 pytestmark = [pytest.mark.spark, pytest.mark.kafka]
 
 RUN = "stream_processing.spark_streaming.run"
+COUNTED_RUN = "tests.fakes.counting_stream"
 SPARK_SECONDS = 800  # a crowded machine, not a quiet one, sets this
 CASES = (*click_cases(), *transaction_cases())
 
@@ -74,7 +75,7 @@ class World:
         """Drain the topics; the report."""
         report = self.folder / "report.json"
         options = ["--once", "--topics", ",".join(topics), "--report", str(report)]
-        done = self.spark(RUN, *options, *(["--rebuild-checkpoint"] if rebuild else []))
+        done = self.spark(COUNTED_RUN, *options, *(["--rebuild-checkpoint"] if rebuild else []))
         assert done.returncode == 0, done.stderr[-3_000:]
         result: dict[str, Any] = json.loads(report.read_text())
         return result
@@ -188,6 +189,10 @@ def test_the_report_counts_what_the_tables_hold(drained: World) -> None:
         counts = {**report[topic], "quarantine": sum(report[topic]["quarantine"].values())}
         assert {fate: counts[fate] for fate in wanted} == wanted
         assert counts["received"] == len(of_topic(topic))
+
+
+def test_a_batch_is_judged_once_though_it_is_written_to_five_tables(drained: World) -> None:
+    assert int((drained.folder / "judged").read_text()) == len(CASES)
 
 
 @pytest.mark.timeout(1_600)
