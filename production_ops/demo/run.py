@@ -93,11 +93,14 @@ def build_world(
         outcome.note_servers(engines.spark)
     finally:
         engines.spark.stop()
-    stages.prove(lambda: evidence.prove_ledger(world, settings))
-    stages.prove(lambda: lake.engines_agree(engines.lakes["sail"], engines.lakes["spark"]))
     twin = lake.beside(world.lake, world.run_dir / "twin")
     twin_environment = {**stack.job_env(), "SHOP_LAKE__ROOT": str(twin)}
-    stages.run("The same live weeks by the batch road", [replace(twin_step(world), environment=twin_environment)])
+    by_batch = [
+        stages.proof_step("event ledger proof", lambda: evidence.prove_ledger(world, settings)),
+        replace(twin_step(world), environment=twin_environment),
+    ]
+    stages.run("The same live weeks by the batch road", by_batch)
+    stages.prove(lambda: lake.engines_agree(engines.lakes["sail"], engines.lakes["spark"]))
     stages.prove(lambda: lake.stream_equals_batch(world.lake, twin, (world.cutoff, world.as_of)))
     stages.run("Features in gold", gold_steps(world))
     stages.run("A filled store and a model", model_steps(world))

@@ -37,7 +37,13 @@ _STORES = 112  # stores in the year's promotion plan
 
 def reference_from_silver(lake_root: LakeRoot, as_of_day: int, popularity: PopularityLists | None = None) -> Reference:
     """Everything that was known at the midnight opening `as_of_day`, from basket lines and the two dimensions."""
-    silver = read_order_lines(lake_root)
+    return reference_of(read_order_lines(lake_root), lake_root, as_of_day, popularity)
+
+
+def reference_of(
+    silver: SilverLines, lake_root: LakeRoot, as_of_day: int, popularity: PopularityLists | None = None
+) -> Reference:
+    """The same from basket lines that were read already."""
     dimension = _dimension(lake_root, silver.product_ids, as_of_day)
     pairs, products, customers = _known_states(silver, dimension, as_of_day)
     monday = as_of_day - (as_of_day - _MONDAY_OFFSET) % 7

@@ -20,7 +20,7 @@ from ml_modeling.gold_source import GoldSource, load_gold
 from ml_modeling.order_lines import SilverLines, read_order_lines
 from ml_modeling.training_scripts.dataset import popularity_at
 from production_ops.proofs.parity import RELATIVE_TOLERANCE
-from production_ops.proofs.reference import reference_from_silver
+from production_ops.proofs.reference import reference_of
 from production_ops.proofs.result import ProofResult
 from shared_utils.time_utils import day_start
 
@@ -40,19 +40,23 @@ def check_training_rows(
             with most lines that were bought before it and came in after it.
         questions: how many customers are asked, evenly over all who bought before the day.
     """
-    gold = load_gold(snapshots)
-    day = _hardest(read_order_lines(lake_root), days)
-    reference = reference_from_silver(lake_root, day)
-    if not np.array_equal(gold.customer_ids, reference.customer_ids):
-        return _result(day, 0, 0, ["gold and silver do not name the same customers"])
-    source, ids = _gold_source(lake_root, gold, day), gold.product_ids
+    gold, silver = load_gold(snapshots), read_order_lines(lake_root)
+    day = _hardest(silver, days)
+    for what, of_gold, of_silver in (
+        ("customers", gold.customer_ids, silver.customer_ids),
+        ("products", gold.product_ids, silver.product_ids),
+    ):
+        if not np.array_equal(of_gold, of_silver):
+            return _result(day, 0, 0, [f"gold and silver do not name the same {what}"])
+    reference = reference_of(silver, lake_root, day)
+    source, ids = _gold_source(silver, gold, day), gold.product_ids
     asked = np.array([c for c in range(len(gold.customer_ids)) if len(reference.source.pairs.at(c, day))])
     asked = asked[np.linspace(0, len(asked) - 1, min(questions, len(asked))).astype(np.int64)]
-    of_gold, of_silver = source.products.at(day), reference.source.products.at(day)
+    gold_products, silver_products = source.products.at(day), reference.source.products.at(day)
     compared, findings = 0, list[str]()
     for customer in asked.tolist():
-        given, matrix = query_rows(source, of_gold, customer, day)
-        should, truth = query_rows(reference.source, of_silver, customer, day)
+        given, matrix = query_rows(source, gold_products, customer, day)
+        should, truth = query_rows(reference.source, silver_products, customer, day)
         compared += truth.size
         who = f"customer {gold.customer_ids[customer]}"
         findings += _differences(
@@ -67,8 +71,7 @@ def _hardest(silver: SilverLines, days: Sequence[int]) -> int:
     return max(days, key=lambda day: (np.count_nonzero((bought < day) & (known > day)), day))
 
 
-def _gold_source(lake_root: LakeRoot, gold: GoldSource, day: int) -> PointInTime:
-    silver = read_order_lines(lake_root, gold.customer_ids, gold.product_ids)
+def _gold_source(silver: SilverLines, gold: GoldSource, day: int) -> PointInTime:
     newest = max(of for of in gold.copurchase if of <= day)
     snapshot = Snapshot(gold.copurchase[newest], popularity_at(gold.customers, silver, day))
     return PointInTime(gold.pairs, gold.products, gold.customers, {day: snapshot})
