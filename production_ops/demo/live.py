@@ -1,7 +1,7 @@
 """The live path of a run: Flink over the live weeks, the feature writer, shoppers who click, and the proofs of it.
 
-Flink reads beside the proofs of the training rows. The writer starts once the nightly shelves were asked for and
-proven: the live store is empty until then, so that a nightly list is a nightly list.
+Flink reads beside the judging of the model and the proofs of the training rows. The writer starts once the nightly
+shelves were asked for and proven: the live store is empty until then, so that a nightly list is a nightly list.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from production_ops.demo.evidence import Offline
 from production_ops.demo.shoppers import plan, watch
 from production_ops.demo.steps import Step
 from production_ops.demo.traffic import Answer
-from production_ops.demo.world import World, flink_steps
+from production_ops.demo.world import FITTED, World, fitted_step, flink_steps
 from production_ops.ledger.__main__ import rules_of
 from production_ops.ledger.balance import balance
 from production_ops.ledger.model import Stage
@@ -52,10 +52,11 @@ _READ_BY: Final = {
 
 
 def flink_side(stack: LocalStack) -> list[Step]:
-    """Flink started, its jobs submitted, and the live weeks read by all of them."""
+    """Beside a training, once it has fitted: Flink started, its jobs submitted, the live weeks read by all of them."""
     jobs = flink_steps(after="Flink started")
     return [
-        Step("Flink started", lambda: stack.start(*FLINK)),
+        fitted_step(),
+        Step("Flink started", lambda: stack.start(*FLINK), (FITTED,)),
         *jobs,
         Step(
             "live weeks through Flink", lambda: _wait_flink(override_settings(stack.settings_env())), (jobs[-1].name,)

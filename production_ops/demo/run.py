@@ -19,7 +19,15 @@ from production_ops.demo.slice import EngineSlice
 from production_ops.demo.steps import Step, run_steps
 from production_ops.demo.traffic import ask_for, floor_ms
 from production_ops.demo.verdict import print_verdict
-from production_ops.demo.world import World, gold_steps, history_steps, model_steps, stream_step, twin_step
+from production_ops.demo.world import (
+    TRAINED,
+    World,
+    gold_steps,
+    history_steps,
+    model_steps,
+    stream_step,
+    twin_step,
+)
 from production_ops.proofs import lake, live_shelf, recommender
 from production_ops.proofs.result import ProofResult
 from shared_utils.local_stack import LocalStack
@@ -81,8 +89,8 @@ def build_world(
 ) -> Settings:
     """Sources to a registered model and a filled store, with the proofs that look at the lake on the way.
 
-    `beside` are steps that go on beside the proofs of the training rows, which keep one core busy. Not beside the
-    training: its threads wait for each other, and one that does not get its core holds up both.
+    `beside` are steps that go on beside the end of the training and the proofs of its rows, which keep one core busy.
+    Not beside its fits: their threads wait for each other, and one that does not get its core holds up both.
     """
     settings = override_settings(stack.settings_env())
     stages = Stages(world, stack, console, outcome)
@@ -103,13 +111,13 @@ def build_world(
     stages.prove(lambda: lake.engines_agree(engines.lakes["sail"], engines.lakes["spark"]))
     stages.prove(lambda: lake.stream_equals_batch(world.lake, twin, (world.cutoff, world.as_of)))
     stages.run("Features in gold", gold_steps(world))
-    stages.run("A filled store and a model", model_steps(world))
     point_in_time, rows = "point-in-time proof", "training rows proof"
     proofs = [
-        stages.proof_step(point_in_time, lambda: evidence.prove_point_in_time(world, settings)),
+        stages.proof_step(point_in_time, lambda: evidence.prove_point_in_time(world, settings), after=(TRAINED,)),
         stages.proof_step(rows, lambda: evidence.prove_training_rows(world, settings), after=(point_in_time,)),
     ]
-    stages.run("What the training read" + (", and the live weeks through Flink" if beside else ""), [*proofs, *beside])
+    title = "A filled store, a model and what it read" + (", the live weeks through Flink" if beside else "")
+    stages.run(title, [*model_steps(world), *beside, *proofs])
     stages.prove(lambda: recommender.beats_peers(evidence.training_report(world)))
     return settings
 

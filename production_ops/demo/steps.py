@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
@@ -23,28 +23,38 @@ from rich.text import Text
 from shared_utils.errors import PlatformError
 
 _LOG_LINES = 15
+_POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Runs until the log of the step `by` has `text`: what comes after needs not all of that step."""
+
+    by: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step: what it is called, what it runs, and which steps come before it.
 
-    `run` is a command line (a subprocess with its own log) or a function of no arguments. `environment` is the whole
-    one of the subprocess where it is not the run's.
+    `run` is a command line (a subprocess with its own log), a function of no arguments, or what another step says.
+    `environment` is the whole one of the subprocess where it is not the run's.
     """
 
     name: str
-    run: Sequence[str] | Callable[[], None]
+    run: Sequence[str] | Callable[[], None] | Said
     after: tuple[str, ...] = ()
     environment: Mapping[str, str] | None = None
 
 
 @dataclass(slots=True)
 class Timeline:
-    """When each step started and ended, in seconds since the first one."""
+    """When each step started and ended, in seconds since the first one. `over`: those that ended, well or not."""
 
     started: dict[str, float] = field(default_factory=dict)
     ended: dict[str, float] = field(default_factory=dict)
+    over: set[str] = field(default_factory=set)
 
     def seconds(self, name: str) -> float:
         """How long a finished step took."""
@@ -71,17 +81,25 @@ def run_steps(
 
     def work(step: Step) -> None:
         timeline.started[step.name] = time.monotonic() - origin
-        _run(step, logs, environment)
+        try:
+            if isinstance(step.run, Said):
+                _wait_for(step.run, logs, timeline.over)
+            else:
+                _run(step.run, step, logs, environment)
+        finally:
+            timeline.over.add(step.name)
         timeline.ended[step.name] = time.monotonic() - origin
 
     with (
         ThreadPoolExecutor(workers) as pool,
+        ThreadPoolExecutor(len(steps)) as waiting,  # who only waits keeps no worker from work
         Live(_progress(steps, timeline, origin), console=console, refresh_per_second=4, transient=True) as live,
     ):
         running: dict[Future[None], str] = {}
         while order.is_active():
-            running |= {pool.submit(work, by_name[name]): name for name in order.get_ready()}
-            done, _ = wait(running, timeout=0.25, return_when=FIRST_COMPLETED)
+            for step in map(by_name.__getitem__, order.get_ready()):
+                running[(waiting if isinstance(step.run, Said) else pool).submit(work, step)] = step.name
+            done, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
             live.update(_progress(steps, timeline, origin))
             for future in done:
                 name = running.pop(future)
@@ -91,14 +109,30 @@ def run_steps(
     return timeline
 
 
-def _run(step: Step, logs: Path, environment: Mapping[str, str]) -> None:
-    if callable(step.run):
-        step.run()
+def log_of(step_name: str, logs: Path) -> Path:
+    """Where the subprocess of a step writes."""
+    return logs / f"{step_name.replace(' ', '_').replace(':', '')}.log"
+
+
+def _wait_for(said: Said, logs: Path, over: Set[str]) -> None:
+    log = log_of(said.by, logs)
+    while True:
+        no_more = said.by in over  # asked first: its last words may come between the two
+        if log.exists() and said.text in log.read_text(errors="replace"):
+            return
+        if no_more:
+            raise StepFailedError(f"Step '{said.by}' never said '{said.text}'.", f"Read {log} for what it said.")
+        time.sleep(_POLL_SECONDS)
+
+
+def _run(command: Sequence[str] | Callable[[], None], step: Step, logs: Path, environment: Mapping[str, str]) -> None:
+    if callable(command):
+        command()
         return
-    log = logs / f"{step.name.replace(' ', '_').replace(':', '')}.log"
+    log = log_of(step.name, logs)
     with log.open("wb") as sink:
         ended = subprocess.run(  # noqa: S603 (command lines of this package)
-            list(step.run),
+            list(command),
             stdout=sink,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

@@ -11,12 +11,15 @@ from contracts.topics_names import SHOP_TOPICS
 from data_sources.calendar import Calendar
 from feature_store.snapshots import take_snapshots
 from ml_modeling.training_scripts.run_pipeline import TRAINING_WEEKS
-from production_ops.demo.steps import Step
+from production_ops.demo.steps import Said, Step
 from shared_utils.environments import flink_python, platform_python, spark_python
 from shared_utils.time_utils import day_start, epoch_day
 
 _JOBS = "batch_processing.spark_jobs"
 FLINK_JOBS = ("realtime_features", "session_aggregator", "fraud_pattern_detector")
+TRAINED = "recommender trained"
+FITTED = "rankers fitted"
+"""While a training fits, both cores are its own; it judges with one of them."""
 HOLDOUT_WEEKS = 7
 """Weeks before the live ones that no label of the training comes from: the global split of `measures.md`, rec-1."""
 
@@ -179,9 +182,14 @@ def store_step(as_of: date, after: tuple[str, ...] = ()) -> Step:
 def training_step(world: World, after: tuple[str, ...] = ()) -> Step:
     """The recommender trained, judged and registered."""
     return _step(
-        "recommender trained", "ml_modeling.training_scripts.run_pipeline", "--cutoff", str(world.training_cutoff),
+        TRAINED, "ml_modeling.training_scripts.run_pipeline", "--cutoff", str(world.training_cutoff),
         "--report", world.training_report, after=after,
     )  # fmt: skip
+
+
+def fitted_step() -> Step:
+    """The training as far as its fits: what goes on beside the rest of it comes after this."""
+    return Step(FITTED, Said(TRAINED, "trained:"))
 
 
 def flink_steps(after: str) -> list[Step]:

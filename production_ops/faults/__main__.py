@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -33,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     plan = Plan(arguments.seed, not arguments.short, arguments.out.resolve(), arguments.seconds)
     plan.out.mkdir(parents=True, exist_ok=True)
+    # An exit like any other, so that the tests under way end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH
