@@ -96,16 +96,21 @@ def run_steps(
         Live(_progress(steps, timeline, origin), console=console, refresh_per_second=4, transient=True) as live,
     ):
         running: dict[Future[None], str] = {}
-        while order.is_active():
-            for step in map(by_name.__getitem__, order.get_ready()):
-                running[(waiting if isinstance(step.run, Said) else pool).submit(work, step)] = step.name
-            done, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
-            live.update(_progress(steps, timeline, origin))
-            for future in done:
-                name = running.pop(future)
-                future.result()
-                order.done(name)
-                live.console.print(f"  [green]✓[/] {name} [dim]{timeline.seconds(name):.1f} s[/]")
+        try:
+            while order.is_active():
+                for step in map(by_name.__getitem__, order.get_ready()):
+                    running[(waiting if isinstance(step.run, Said) else pool).submit(work, step)] = step.name
+                done, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+                live.update(_progress(steps, timeline, origin))
+                for future in done:
+                    name = running.pop(future)
+                    future.result()
+                    order.done(name)
+                    live.console.print(f"  [green]✓[/] {name} [dim]{timeline.seconds(name):.1f} s[/]")
+        finally:
+            # After a failure what has not started never will, and nobody may wait for its word.
+            pool.shutdown(wait=False, cancel_futures=True)
+            timeline.over.update(by_name)
     return timeline
 
 
