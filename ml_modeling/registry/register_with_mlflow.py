@@ -13,14 +13,13 @@ from mlflow.exceptions import MlflowException
 
 from ml_modeling.core.bundle import CHECKSUM_TAG
 from ml_modeling.core.gate import GateDecision
+from ml_modeling.registry.aliases import CHALLENGER, CHAMPION
 from shared_utils.errors import DependencyError
 from shared_utils.settings import REPO_ROOT, MlflowSettings
 from shared_utils.time_utils import EPOCH, Clock, system_clock
 
 log = structlog.get_logger(__name__)
 
-CHAMPION = "champion"
-CHALLENGER = "challenger"
 EXPERIMENT = "recommender"
 _SQLITE = "sqlite:///"
 

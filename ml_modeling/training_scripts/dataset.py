@@ -20,6 +20,7 @@ from ml_modeling.order_lines import SilverLines, read_order_lines
 from shared_utils.errors import DataError
 from shared_utils.settings import Settings
 
+TRAINING_WEEKS = 10
 POPULARITY_DAYS = 28
 _SEGMENTS = 4
 

@@ -34,7 +34,7 @@ from ml_modeling.evaluation.compare import RANKER, Comparison, compare
 from ml_modeling.evaluation.live_compare import LiveComparison, compare_live, weights_by_name
 from ml_modeling.evaluation.plots import importance_plot, methods_plot, svg_of
 from ml_modeling.registry.register_with_mlflow import Registered, TrainingRecord, register
-from ml_modeling.training_scripts.dataset import Dataset, load_dataset, weekly_days
+from ml_modeling.training_scripts.dataset import TRAINING_WEEKS, Dataset, load_dataset, weekly_days
 from ml_modeling.training_scripts.labels import product_labels
 from shared_utils.cli import run_main
 from shared_utils.errors import ConfigurationError, DataError
@@ -42,7 +42,6 @@ from shared_utils.settings import Settings, load_settings
 from shared_utils.time_utils import day_start, epoch_day
 
 FEATURE_SET = "recommender_v1"
-TRAINING_WEEKS = 10
 MAX_QUERIES = 9_000
 MAX_GAP_DAYS = 13
 """A household that stays away longer asks another question than the one that is served: what it needs next."""

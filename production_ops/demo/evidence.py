@@ -13,12 +13,11 @@ import pyarrow.parquet as pq
 from data_sources.spool import FATES_FILE
 from feature_store.snapshots import take_snapshots
 from feature_store.stock import out_of_stock
-from feature_store.store import open_store
 from ml_modeling.core.bundle import BUNDLE_FILE, ModelBundle
 from ml_modeling.core.scorer import Scorer
 from production_ops.demo.traffic import Answer
 from production_ops.demo.world import World
-from production_ops.proofs import kafka_topics, ledger, parity, point_in_time, recommender, serving, training_rows
+from production_ops.proofs import kafka_topics, ledger, parity, recommender, serving, training_rows
 from production_ops.proofs.parity import Reference
 from production_ops.proofs.reference import reference_from_silver
 from production_ops.proofs.result import ProofResult
@@ -46,6 +45,10 @@ def prove_ledger(world: World, settings: Settings) -> ProofResult:
 
 def prove_point_in_time(world: World, settings: Settings) -> ProofResult:
     """A sample of training rows by Feast, by the ASOF join and by hand."""
+    # Feast takes seconds to import: at the top of this file no server would start before.
+    from feature_store.store import open_store
+    from production_ops.proofs import point_in_time
+
     last = epoch_day(world.as_of)
     snapshots = take_snapshots(world.lake, settings.run_dir)
     store = open_store(settings.run_dir, settings.redis.url, snapshots, day_start(last))

@@ -47,11 +47,21 @@ class MemoryWatch:
     def _watch(self) -> None:
         me = psutil.Process()
         while not self._ended.wait(_EVERY_SECONDS):
-            sample = {process: _proportional(process) for process in (me, *me.children(recursive=True))}
+            processes = (me, *me.children(recursive=True))
+            if sum(map(_resident, processes)) <= self.peak.total_bytes:
+                continue  # resident is never less than proportional, and costs no walk through a process's pages
+            sample = {process: _proportional(process) for process in processes}
             total = sum(sample.values())
             if total > self.peak.total_bytes:
                 most = sorted(sample, key=lambda process: -sample[process])[:4]
                 self.peak = Peak(total, tuple((_name(process), sample[process]) for process in most))
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
 
 
 def _proportional(process: psutil.Process) -> int:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from ml_modeling.registry.register_with_mlflow import CHALLENGER
+from ml_modeling.registry.aliases import CHALLENGER
 from model_serving.tokens import Scope, mint
 from production_ops.demo import evidence, live, page
 from production_ops.demo.evidence import Offline

@@ -10,7 +10,7 @@ from pathlib import Path
 from contracts.topics_names import SHOP_TOPICS
 from data_sources.calendar import Calendar
 from feature_store.snapshots import take_snapshots
-from ml_modeling.training_scripts.run_pipeline import TRAINING_WEEKS
+from ml_modeling.training_scripts.dataset import TRAINING_WEEKS
 from production_ops.demo.steps import Said, Step
 from shared_utils.environments import flink_python, platform_python, spark_python
 from shared_utils.time_utils import day_start, epoch_day

@@ -19,7 +19,7 @@ from rich.console import Console
 from data_lake.storage import root_of
 from data_sources.calendar import Calendar
 from feature_store.snapshots import take_snapshots
-from ml_modeling.registry.register_with_mlflow import CHAMPION
+from ml_modeling.registry.aliases import CHAMPION
 from production_ops.demo.steps import Step, run_steps
 from production_ops.demo.world import World, feature_steps, past_steps, spool_step, store_step, training_step
 from shared_utils.cli import run_main

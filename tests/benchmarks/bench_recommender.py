@@ -36,8 +36,8 @@ from ml_modeling.core.training_set import PointInTime, Snapshot, training_rows
 from ml_modeling.evaluation.compare import Comparison, compare
 from ml_modeling.gold_source import load_gold
 from ml_modeling.order_lines import SilverLines, read_order_lines
-from ml_modeling.training_scripts.dataset import popularity_at
-from ml_modeling.training_scripts.run_pipeline import MAX_GAP_DAYS, SEED, TRAINING_WEEKS, sample
+from ml_modeling.training_scripts.dataset import TRAINING_WEEKS, popularity_at
+from ml_modeling.training_scripts.run_pipeline import MAX_GAP_DAYS, SEED, sample
 from production_ops.demo.world import World
 from shared_utils.settings import load_settings
 from shared_utils.time_utils import epoch_day
