@@ -6,6 +6,7 @@ shelves were asked for and proven: the live store is empty until then, so that a
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,24 +15,20 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 
 from contracts.topics_names import CLICK, FEATURE_TOPICS, FRAUD_ALERT, PAYMENT, TRANSACTION
-from data_sources.spool import FATES_FILE
 from feature_store.online_store.feature_intake import GROUP
 from ml_modeling.core.bundle import BUNDLE_FILE, ModelBundle
 from production_ops.demo.evidence import Offline
 from production_ops.demo.shoppers import plan, watch
 from production_ops.demo.steps import Step
 from production_ops.demo.traffic import Answer
-from production_ops.demo.world import FITTED, World, fitted_step, flink_steps
-from production_ops.ledger.__main__ import rules_of
-from production_ops.ledger.balance import balance
-from production_ops.ledger.model import Stage
-from production_ops.ledger.reading import read_evidence
+from production_ops.demo.world import FITTED, LEDGER, World, flink_steps
+from production_ops.ledger.report import JSON_FILE
 from production_ops.proofs import kafka_topics, live_shelf
 from production_ops.proofs.fraud import judge
 from production_ops.proofs.fraud_report import TRUTH
 from production_ops.proofs.live_shelf import Reaction
 from production_ops.proofs.result import ProofResult
-from shared_utils.errors import DependencyError
+from shared_utils.errors import DataError, DependencyError
 from shared_utils.kafka_helpers import read_all
 from shared_utils.local_stack import LocalStack
 from shared_utils.settings import Settings, override_settings
@@ -55,7 +52,6 @@ def flink_side(stack: LocalStack) -> list[Step]:
     """Beside a training, once it has fitted: Flink started, its jobs submitted, the live weeks read by all of them."""
     jobs = flink_steps(after="Flink started")
     return [
-        fitted_step(),
         Step("Flink started", lambda: stack.start(*FLINK), (FITTED,)),
         *jobs,
         Step(
@@ -86,19 +82,26 @@ def _wait_group(settings: Settings, group: str, topics: Sequence[str]) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def prove_live_ledger(world: World, settings: Settings) -> ProofResult:
-    """Every event from its producer to Kafka, the lake, the dead letters, the feature topics and their archive."""
-    evidence = read_evidence(settings.kafka.bootstrap_servers, world.lake, world.run_dir / FATES_FILE)
-    result = balance(evidence, rules_of(settings, demanded=tuple(Stage)))
-    found = [f"{s.stage}: {d.word} {d.subject}: {d.detail}" for s in result.stages for d in s.differences]
-    accounted = ", ".join(f"{stage.accounted:,} {stage.stage.replace('_', ' ')}" for stage in result.stages)
+def prove_live_ledger(world: World) -> ProofResult:
+    """What the ledger found of every event, from its producer to the archive of the features.
+
+    Raises:
+        DataError: it found nothing, because it broke.
+    """
+    written = world.run_dir / "ledger" / JSON_FILE
+    if not written.exists():
+        raise DataError(f"The ledger wrote no {written}.", "Read its log in the run's folder.")
+    result = json.loads(written.read_text(encoding="utf-8"))
+    stages = result["stages"]
+    found = [f"{s['stage']}: {d['word']} {d['subject']}: {d['detail']}" for s in stages for d in s["differences"]]
+    accounted = ", ".join(f"{stage['accounted']:,} {stage['stage'].replace('_', ' ')}" for stage in stages)
     return ProofResult(
-        name="live ledger",
-        figure=f"{result.sent:,} events: {accounted}; {len(found)} lost, doubled, misrouted or reordered",
+        name=LEDGER,
+        figure=f"{result['sent']:,} events: {accounted}; {len(found)} lost, doubled, misrouted or reordered",
         bound="0, every stage judged",
-        passed=not found and not result.missing,
-        findings=tuple([*result.missing, *found][:_SHOWN]),
-        numbers={"events": result.sent, "differences": len(found)},
+        passed=result["balanced"],
+        findings=tuple([*result["missing"], *found][:_SHOWN]),
+        numbers={"events": result["sent"], "differences": len(found)},
     )
 
 

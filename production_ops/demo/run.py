@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from rich.console import Console
 
@@ -20,10 +21,13 @@ from production_ops.demo.steps import Step, run_steps
 from production_ops.demo.traffic import ask_for, floor_ms
 from production_ops.demo.verdict import print_verdict
 from production_ops.demo.world import (
-    TRAINED,
+    FITTED,
+    STORED,
     World,
+    evidence_step,
     gold_steps,
     history_steps,
+    ledger_step,
     model_steps,
     stream_step,
     twin_step,
@@ -53,16 +57,20 @@ class Stages:
     def __init__(self, world: World, stack: LocalStack, console: Console, outcome: Outcome) -> None:
         self._world, self._stack, self._console, self._outcome = world, stack, console, outcome
 
-    def run(self, title: str, steps: Sequence[Step]) -> None:
+    def run(self, title: str, steps: Sequence[Step], *, workers: int = 2) -> None:
         """Run steps; Sail starts afresh, because it keeps the memory of all that it has done."""
         self._console.print(f"[bold]{title}[/]")
         self._stack.restart("sail")
-        self.run_steps(steps)
+        self.run_steps(steps, workers=workers)
 
-    def run_steps(self, steps: Sequence[Step]) -> None:
+    def run_steps(self, steps: Sequence[Step], *, workers: int = 2) -> None:
         """Run steps on the servers as they are."""
         timeline = run_steps(
-            steps, logs=self._world.run_dir / "logs", environment=self._stack.job_env(), console=self._console
+            steps,
+            logs=self._world.run_dir / "logs",
+            environment=self._stack.job_env(),
+            console=self._console,
+            workers=workers,
         )
         self._outcome.timelines.append(timeline)
 
@@ -89,8 +97,8 @@ def build_world(
 ) -> Settings:
     """Sources to a registered model and a filled store, with the proofs that look at the lake on the way.
 
-    `beside` are steps that go on beside the end of the training and the proofs of its rows, which keep one core busy.
-    Not beside its fits: their threads wait for each other, and one that does not get its core holds up both.
+    `beside` are steps that go on beside the end of the training. Not beside its fits: their threads wait for each
+    other, and one that does not get its core holds up both. Before them a training reads, with one core.
     """
     settings = override_settings(stack.settings_env())
     stages = Stages(world, stack, console, outcome)
@@ -111,24 +119,20 @@ def build_world(
     stages.prove(lambda: lake.engines_agree(engines.lakes["sail"], engines.lakes["spark"]))
     stages.prove(lambda: lake.stream_equals_batch(world.lake, twin, (world.cutoff, world.as_of)))
     stages.run("Features in gold", gold_steps(world))
-    point_in_time, rows = "point-in-time proof", "training rows proof"
+    prove_point_in_time = partial(evidence.prove_point_in_time, world, settings)
+    prove_training_rows = partial(evidence.prove_training_rows, world, settings)
     proofs = [
-        stages.proof_step(point_in_time, lambda: evidence.prove_point_in_time(world, settings), after=(TRAINED,)),
-        stages.proof_step(rows, lambda: evidence.prove_training_rows(world, settings), after=(point_in_time,)),
+        stages.proof_step("point-in-time proof", prove_point_in_time, after=(STORED,)),
+        stages.proof_step("training rows proof", prove_training_rows, after=(FITTED,)),
     ]
     title = "A filled store, a model and what it read" + (", the live weeks through Flink" if beside else "")
-    stages.run(title, [*model_steps(world), *beside, *proofs])
+    stages.run(title, [*model_steps(world), *proofs, *beside], workers=3)
     stages.prove(lambda: recommender.beats_peers(evidence.training_report(world)))
     return settings
 
 
-def serve_world(
-    world: World, stack: LocalStack, settings: Settings, console: Console, outcome: Outcome
-) -> tuple[str, Offline]:
-    """Start the API, ask for every shelf of the sample, and prove the answers.
-
-    Gives the token that was used and the offline view that judged.
-    """
+def ask_for_shelves(world: World, stack: LocalStack, settings: Settings, console: Console, outcome: Outcome) -> str:
+    """Start the API and ask for every shelf of the sample. Gives the token that was used."""
     console.print("[bold]Live answers[/]")
     if not evidence.training_report(world)["champion"]:
         console.print("  the gate refused the model: there is no @champion, the API shows @challenger", style="yellow")
@@ -142,32 +146,42 @@ def serve_world(
     ask_for(base_url, token, customers[:20])
     outcome.floor = floor_ms(base_url)
     outcome.answers = ask_for(base_url, token, customers)
-    decisions = evidence.wait_for_decisions(settings, len(outcome.answers), WAIT_FOR_DECISIONS_SECONDS)
-    offline = evidence.load_offline(world)
-    outcome.results += evidence.prove_served(world, offline, outcome.answers, decisions, outcome.floor)
-    return token, offline
+    return token
+
+
+def prove_shelves(world: World, settings: Settings, console: Console, outcome: Outcome) -> Offline:
+    """The answers proven by their decisions. Gives the offline view that judged."""
+    with console.status("proving"):
+        decisions = evidence.wait_for_decisions(settings, len(outcome.answers), WAIT_FOR_DECISIONS_SECONDS)
+        offline = evidence.load_offline(world)
+        outcome.results += evidence.prove_served(world, offline, outcome.answers, decisions, outcome.floor)
+    return offline
 
 
 def live_world(
-    world: World,
-    stack: LocalStack,
-    settings: Settings,
-    console: Console,
-    outcome: Outcome,
-    token: str,
-    offline: Offline,
+    world: World, stack: LocalStack, settings: Settings, console: Console, outcome: Outcome, token: str
 ) -> None:
-    """What Flink made of the live weeks into the live store, then shoppers click: shelves, features, alerts proven."""
+    """What Flink made of the live weeks into the live store, then shoppers click: shelves, features, alerts proven.
+
+    The nightly shelves are proven while the writer catches up, and shoppers click while the ledger judges what it read
+    before.
+    """
     console.print("[bold]The live path[/]")
     start_servers(stack, console, (live.WRITER,))
     stages = Stages(world, stack, console, outcome)
-    stages.run_steps([Step("live weeks into the live store", lambda: live.wait_written(settings))])
-    stages.prove(lambda: live.prove_live_ledger(world, settings))
-    base_url = f"http://{stack.address('serving')}"
-    outcome.reactions = live.let_shoppers_click(world, settings, offline, outcome.answers, base_url, token)
+    offline = prove_shelves(world, settings, console, outcome)
+    stages.prove(lambda: live.prove_fraud(world, settings))
+
+    def click() -> None:
+        base_url = f"http://{stack.address('serving')}"
+        outcome.reactions = live.let_shoppers_click(world, settings, offline, outcome.answers, base_url, token)
+
+    written, read = Step("live weeks in the live store", lambda: live.wait_written(settings)), evidence_step()
+    ledger = ledger_step(after=(written.name,))
+    stages.run_steps([written, ledger, read, Step("shoppers click", click, after=(written.name, read.name))])
+    stages.prove(lambda: live.prove_live_ledger(world))
     stages.prove(lambda: live_shelf.shelf_reacts(outcome.reactions))
     stages.prove(lambda: live.prove_live_parity(world, settings, offline, outcome.reactions))
-    stages.prove(lambda: live.prove_fraud(world, settings))
 
 
 def run(world: World, *, keep: bool, console: Console) -> list[ProofResult]:
@@ -184,8 +198,8 @@ def run(world: World, *, keep: bool, console: Console) -> list[ProofResult]:
         with MemoryWatch() as memory:
             start_servers(stack, console, DATA_SERVERS)
             settings = build_world(world, stack, console, outcome, beside=live.flink_side(stack))
-            token, offline = serve_world(world, stack, settings, console, outcome)
-            live_world(world, stack, settings, console, outcome, token, offline)
+            token = ask_for_shelves(world, stack, settings, console, outcome)
+            live_world(world, stack, settings, console, outcome, token)
         outcome.note_servers(stack)
         seconds = time.monotonic() - started
         path = page.write(world, outcome, memory.peak, seconds)

@@ -39,13 +39,15 @@ class Step:
     """One step: what it is called, what it runs, and which steps come before it.
 
     `run` is a command line (a subprocess with its own log), a function of no arguments, or what another step says.
-    `environment` is the whole one of the subprocess where it is not the run's.
+    `environment` is the whole one of the subprocess where it is not the run's. `verdict`: the subprocess judges,
+    and its exit code 1 is an answer, no failure.
     """
 
     name: str
     run: Sequence[str] | Callable[[], None] | Said
     after: tuple[str, ...] = ()
     environment: Mapping[str, str] | None = None
+    verdict: bool = False
 
 
 @dataclass(slots=True)
@@ -144,7 +146,7 @@ def _run(command: Sequence[str] | Callable[[], None], step: Step, logs: Path, en
             env=dict(environment if step.environment is None else step.environment),
             check=False,
         )
-    if ended.returncode:
+    if ended.returncode and not (step.verdict and ended.returncode == 1):
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
         raise StepFailedError(
             f"Step '{step.name}' ended with exit code {ended.returncode}:\n{tail}\n", f"Read {log} for the whole story."

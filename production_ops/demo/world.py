@@ -12,11 +12,14 @@ from data_sources.calendar import Calendar
 from feature_store.snapshots import take_snapshots
 from ml_modeling.training_scripts.dataset import TRAINING_WEEKS
 from production_ops.demo.steps import Said, Step
+from production_ops.ledger.__main__ import EVIDENCE_READ
 from shared_utils.environments import flink_python, platform_python, spark_python
 from shared_utils.time_utils import day_start, epoch_day
 
 _JOBS = "batch_processing.spark_jobs"
+LEDGER = "live ledger"
 FLINK_JOBS = ("realtime_features", "session_aggregator", "fraud_pattern_detector")
+STORED = "features into Redis"
 TRAINED = "recommender trained"
 FITTED = "rankers fitted"
 """While a training fits, both cores are its own; it judges with one of them."""
@@ -166,6 +169,7 @@ def model_steps(world: World) -> list[Step]:
         Step("gold pinned", lambda: _pin_gold(world)),
         store_step(world.as_of, after=("gold pinned",)),
         training_step(world, after=("gold pinned",)),
+        Step(FITTED, Said(TRAINED, "trained:")),
     ]
 
 
@@ -176,7 +180,7 @@ def _pin_gold(world: World) -> None:
 
 def store_step(as_of: date, after: tuple[str, ...] = ()) -> Step:
     """The online store filled with what was known at the midnight of `as_of`."""
-    return _step("features into Redis", "feature_store.materialize", "--as-of", str(as_of), after=after)
+    return _step(STORED, "feature_store.materialize", "--as-of", str(as_of), after=after)
 
 
 def training_step(world: World, after: tuple[str, ...] = ()) -> Step:
@@ -187,11 +191,6 @@ def training_step(world: World, after: tuple[str, ...] = ()) -> Step:
     )  # fmt: skip
 
 
-def fitted_step() -> Step:
-    """The training as far as its fits: what goes on beside the rest of it comes after this."""
-    return Step(FITTED, Said(TRAINED, "trained:"))
-
-
 def flink_steps(after: str) -> list[Step]:
     """The live jobs on the Flink cluster, compiled by one process: its JVM takes longer to start than a job."""
     categories = "product categories written"
@@ -200,6 +199,16 @@ def flink_steps(after: str) -> list[Step]:
         _step(categories, "stream_processing.flink_python.product_category", after=(after,)),
         Step("Flink jobs submitted", command, (categories,)),
     ]
+
+
+def ledger_step(after: tuple[str, ...] = ()) -> Step:
+    """Every event from its producer to the archive of the features, judged by `make ledger`'s own command."""
+    return replace(_step(LEDGER, "production_ops.ledger", "--stages", "all", after=after), verdict=True)
+
+
+def evidence_step() -> Step:
+    """The ledger as far as its reading: what happens after it is not in its evidence."""
+    return Step("evidence read", Said(LEDGER, EVIDENCE_READ))
 
 
 def twin_step(world: World) -> Step:

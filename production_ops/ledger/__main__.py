@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 
@@ -24,6 +25,8 @@ from shared_utils.cli import run_main
 from shared_utils.errors import ConfigurationError
 from shared_utils.settings import REPO_ROOT, LakeSettings, Settings, load_settings
 
+EVIDENCE_READ: Final = "Evidence read:"
+"""What comes after it is judged without Kafka and the lake: they may change."""
 _WIDTH = 140
 
 
@@ -46,6 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     in_folder = arguments.run_dir and isinstance(settings.lake.root, Path)
     lake = root_at(arguments.lake or (run_dir / "lake" if in_folder else settings.lake.root), settings.object_store)
     evidence = read_evidence(settings.kafka.bootstrap_servers, lake, arguments.truth or run_dir / FATES_FILE)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH
+    console.print(
+        f"{EVIDENCE_READ} {sum(map(len, evidence.topics.values())):,} records in {len(evidence.topics)} topics"
+    )
     rules = rules_of(
         settings,
         demanded=_stages(arguments.stages),
@@ -53,9 +62,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         judge=arguments.judge_strangers,
     )
     result = balance(evidence, rules)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH
     print_report(result, console, shown=arguments.show)
     out: Path = arguments.out or run_dir / "ledger"
     out.mkdir(parents=True, exist_ok=True)

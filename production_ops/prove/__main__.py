@@ -21,7 +21,7 @@ from rich.table import Table
 
 from data_sources.calendar import Calendar
 from production_ops.demo.outcome import Outcome
-from production_ops.demo.run import DATA_SERVERS, SERVERS, build_world, serve_world, start_servers
+from production_ops.demo.run import DATA_SERVERS, SERVERS, ask_for_shelves, build_world, prove_shelves, start_servers
 from production_ops.demo.world import World
 from production_ops.proofs.result import ProofResult
 from production_ops.prove import plants
@@ -81,7 +81,8 @@ def run(world: World, console: Console) -> bool:
     try:
         start_servers(stack, console, DATA_SERVERS)
         settings = build_world(world, stack, console, outcome)
-        token, _ = serve_world(world, stack, settings, console, outcome)
+        token = ask_for_shelves(world, stack, settings, console, outcome)
+        prove_shelves(world, settings, console, outcome)
         ground = Ground(world, stack, settings, token)
         proofs = healthy(outcome, ground)
         table, sound = _table(), all(result.passed for result in proofs.values())
