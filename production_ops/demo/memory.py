@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -47,14 +48,22 @@ class MemoryWatch:
     def _watch(self) -> None:
         me = psutil.Process()
         while not self._ended.wait(_EVERY_SECONDS):
-            processes = (me, *me.children(recursive=True))
-            if sum(map(_resident, processes)) <= self.peak.total_bytes:
-                continue  # resident is never less than proportional, and costs no walk through a process's pages
-            sample = {process: _proportional(process) for process in processes}
-            total = sum(sample.values())
-            if total > self.peak.total_bytes:
-                most = sorted(sample, key=lambda process: -sample[process])[:4]
-                self.peak = Peak(total, tuple((_name(process), sample[process]) for process in most))
+            self.peak = higher(self.peak, (me, *me.children(recursive=True)))
+
+
+def higher(known: Peak, processes: Sequence[psutil.Process]) -> Peak:
+    """What these processes hold now if it is more than `known`, else `known`.
+
+    Resident memory is never less than proportional and costs no walk through a process's pages: it is asked first.
+    """
+    if sum(map(_resident, processes)) <= known.total_bytes:
+        return known
+    sample = {process: _proportional(process) for process in processes}
+    total = sum(sample.values())
+    if total <= known.total_bytes:
+        return known
+    most = sorted(sample, key=lambda process: -sample[process])[:4]
+    return Peak(total, tuple((_name(process), sample[process]) for process in most))
 
 
 def _resident(process: psutil.Process) -> int:

@@ -48,6 +48,12 @@ def test_a_failed_step_gives_the_end_of_its_log_and_stops_what_follows(tmp_path:
         run(steps, tmp_path)
 
 
+def test_a_judge_may_say_no_but_not_break(tmp_path: Path) -> None:
+    run([Step("judge", python("raise SystemExit(1)"), verdict=True)], tmp_path)
+    with pytest.raises(StepFailedError, match="exit code 3"):
+        run([Step("judge", python("raise SystemExit(3)"), verdict=True)], tmp_path)
+
+
 def test_what_waits_for_a_word_goes_on_while_its_speaker_still_runs(tmp_path: Path) -> None:
     came = tmp_path / "came"
     steps = [

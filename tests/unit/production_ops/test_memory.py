@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from unittest.mock import Mock
 
-from production_ops.demo.memory import MemoryWatch
+import psutil
+
+from production_ops.demo.memory import MemoryWatch, Peak, higher
 
 MIB = 1024 * 1024
 HOLD = "held = bytearray(b'x') * (200 * 1024 * 1024); print('ready', flush=True); input()"
@@ -20,3 +23,14 @@ def test_a_child_counts_and_is_named() -> None:
             assert child.poll() is None
         child.communicate(b"\n")
     assert memory.peak.total_bytes >= 200 * MIB
+
+
+def test_pages_are_walked_through_only_where_a_new_peak_is_possible() -> None:
+    process = Mock(psutil.Process)
+    process.memory_info.return_value = Mock(rss=100 * MIB)
+    process.memory_full_info.return_value = Mock(pss=60 * MIB)
+    process.cmdline.return_value = ["python", "-m", "job"]
+    assert higher(Peak(100 * MIB), [process]) == Peak(100 * MIB)
+    process.memory_full_info.assert_not_called()
+    assert higher(Peak(80 * MIB), [process]) == Peak(80 * MIB)
+    assert higher(Peak(50 * MIB), [process]) == Peak(60 * MIB, (("job", 60 * MIB),))
