@@ -169,7 +169,6 @@ class FirstPageSettings(_Group):
     mlflow_port: int = Field(default=0, ge=0)
     prometheus_port: int = Field(default=0, ge=0)
     airflow_port: int = Field(default=0, ge=0)
-    airflow_url: str = "http://airflow-api:8080"
     airflow_username: str = "admin"
     airflow_password: SecretStr = SecretStr("")
 

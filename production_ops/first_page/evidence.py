@@ -15,7 +15,7 @@ from data_lake.catalog import BRONZE_OF_TOPIC, SOURCE_KAFKA
 from data_lake.storage import LakeRoot, root_of
 from production_ops.first_page.core import balance, gate
 from production_ops.first_page.core.answers import Answer
-from production_ops.first_page.services import SERVING_URL, World, json_of
+from production_ops.first_page.services import AIRFLOW, AIRFLOW_URL, SERVING_URL, World, json_of
 from production_ops.ledger.reading import read_ends
 from production_ops.trace.core.journey import journey
 from production_ops.trace.readers import evidence_of, newest_click
@@ -43,7 +43,7 @@ def path_of_a_click(settings: Settings, event_id: str | None) -> Answer:
 
 def dag_runs(world: World, username: str, password: str) -> Answer:
     """The last runs of each pipeline, by Airflow's own API."""
-    if not world.resolves(world.airflow):
+    if not world.resolves(AIRFLOW):
         return Answer.not_started("batch")
     if not password:
         return Answer.empty("This page was given no login for Airflow.", "Open Airflow itself: see Doors.")
@@ -110,14 +110,14 @@ def _served(world: World, token: str) -> Mapping[str, Any] | None:
 
 def _token(world: World, username: str, password: str) -> str:
     body = {"username": username, "password": password}
-    answer = _airflow(lambda: world.http.post(f"{world.airflow_url}/auth/token", json=body))
+    answer = _airflow(lambda: world.http.post(f"{AIRFLOW_URL}/auth/token", json=body))
     if answer.status_code != httpx.codes.CREATED:
-        raise DependencyError(f"Airflow refuses this page's login ({answer.status_code}).", "See Airflow's log.")
+        raise DependencyError(f"Airflow refuses this page's login ({answer.status_code}).", f"make logs s={AIRFLOW}")
     return str(answer.json()["access_token"])
 
 
 def _runs_of(dag: str, world: World, token: str) -> list[dict[str, Any]]:
-    url, headers = f"{world.airflow_url}/api/v2/dags/{dag}/dagRuns", {"Authorization": f"Bearer {token}"}
+    url, headers = f"{AIRFLOW_URL}/api/v2/dags/{dag}/dagRuns", {"Authorization": f"Bearer {token}"}
     query = {"limit": str(_RUNS), "order_by": "-run_after"}
     answer = _airflow(lambda: world.http.get(url, params=query, headers=headers))
     if answer.status_code == httpx.codes.NOT_FOUND:
@@ -130,7 +130,7 @@ def _airflow(ask: Callable[[], httpx.Response]) -> httpx.Response:
     try:
         return ask()
     except httpx.HTTPError as exc:
-        raise DependencyError(f"Airflow does not answer ({type(exc).__name__}).", "See its log: make logs.") from exc
+        raise DependencyError(f"Airflow does not answer ({type(exc).__name__}).", f"make logs s={AIRFLOW}") from exc
 
 
 def _bronze(topic: str, lake: LakeRoot) -> list[tuple[int, int]]:

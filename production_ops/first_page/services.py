@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import confluent_kafka as kafka
 import httpx
@@ -28,11 +27,12 @@ from shared_utils.settings import Settings
 SECONDS: Final = 2.0
 """What does not answer within this is down."""
 FLINK: Final = "flink-jobmanager"
+AIRFLOW: Final = "airflow-apiserver"
+AIRFLOW_URL: Final = f"http://{AIRFLOW}:8080"
 SERVING_URL: Final = "http://serving:8000"
 _FLINK_URL: Final = f"http://{FLINK}:8081"
 _REGISTERED: Final = "/api/2.0/mlflow/registered-models/search"
 _ARTEFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts"
-_AIRFLOW_PARTS: Final = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,6 @@ class World:
     redis: Redis
     kafka: Callable[[], str]
     resolves: Callable[[str], bool]
-    airflow_url: str
-
-    @property
-    def airflow(self) -> str:
-        """The name of Airflow's API server."""
-        return urlsplit(self.airflow_url).hostname or ""
 
 
 Ask = Callable[[World], str]
@@ -77,7 +71,6 @@ def open_world(settings: Settings) -> World:
         redis=connect(settings.redis.url, round(SECONDS * 1_000)),
         kafka=lambda: _brokers(settings),
         resolves=resolves,
-        airflow_url=settings.first_page.airflow_url,
     )
 
 
@@ -92,9 +85,8 @@ def resolves(host: str) -> bool:
 
 def look(world: World, pool: ThreadPoolExecutor) -> list[PartSeen]:
     """Every part with what is seen of its services now, all asked at once."""
-    named = parts(world)
-    seen = iter(list(pool.map(lambda service: see(service, world), [s for _, group in named for s in group])))
-    return [PartSeen(name, [next(seen) for _ in group]) for name, group in named]
+    seen = iter(list(pool.map(lambda service: see(service, world), [s for _, group in PARTS for s in group])))
+    return [PartSeen(name, [next(seen) for _ in group]) for name, group in PARTS]
 
 
 def see(service: Service, world: World) -> Seen:
@@ -120,46 +112,6 @@ def see(service: Service, world: World) -> Seen:
         return say(Health.DOWN, f"does not answer ({type(exc).__name__})")
     except (httpx.HTTPError, RedisError) as exc:
         return say(Health.DOWN, f"does not answer ({type(exc).__name__})")
-
-
-def parts(world: World) -> Sequence[tuple[str, Sequence[Service]]]:
-    """The parts of the stack, each a profile of Compose, in the order in which one reads them."""
-    return (
-        (
-            CORE,
-            (
-                Service("gateway", "the one door: this page, the API, MLflow", lambda _: "it brought you this page"),
-                Service("serving", "the inference API", _ok("serving:8000/readyz", "ready")),
-                Service("kafka", "every event, by topic", lambda w: w.kafka()),
-                Service("redis", "features for the next answer", _redis),
-                Service("feature-writer", "the stream into Redis", _ok("feature-writer:9105/metrics", "answers")),
-                Service("mlflow", "runs and models", _mlflow_health),
-                Service("postgres", "what MLflow knows", _registry, through="mlflow"),
-                Service("object-store", "what MLflow stores", _artefacts, through="mlflow"),
-                Service("replay", "the live weeks, by the clock"),
-                Service("sail", "the batch engine", within_reach=False),
-            ),
-        ),
-        (
-            "streaming",
-            (
-                Service(FLINK, "leads the Flink jobs", _ok(f"{FLINK}:8081/overview", "leads")),
-                Service("flink-taskmanager", "runs them", _flink("taskmanagers", "at work"), through=FLINK),
-                Service("flink-jobs", "features, visits, fraud", _flink("jobs-running", "jobs run"), through=FLINK),
-                Service("spark-streaming", "events into the lake"),
-            ),
-        ),
-        ("batch", (Service(world.airflow, "the pipelines", _airflow),)),
-        (
-            "observe",
-            (
-                Service("prometheus", "measures the others", _targets),
-                Service("alertmanager", "tells somebody", _ok("alertmanager:9093/-/ready", "ready")),
-                Service("redis-exporter", "measures of Redis", _ok("redis-exporter:9121/metrics", "answers")),
-                Service("postgres-exporter", "and of PostgreSQL", _ok("postgres-exporter:9187/metrics", "answers")),
-            ),
-        ),
-    )  # fmt: skip
 
 
 def json_of(answer: httpx.Response) -> Any:
@@ -218,12 +170,15 @@ def _targets(world: World) -> str:
     return f"{health.count('up')} of {len(health)} targets up"
 
 
-def _airflow(world: World) -> str:
-    found: Mapping[str, Any] = json_of(world.http.get(f"{world.airflow_url}/api/v2/monitor/health"))
-    bad = [name for name in _AIRFLOW_PARTS if (found.get(name) or {}).get("status") != "healthy"]
-    if bad:
-        raise DependencyError(f"not healthy: {', '.join(bad)}", f"make logs s={world.airflow}")
-    return "its servers are healthy"
+def _airflow(name: str) -> Ask:
+    def ask(world: World) -> str:
+        found: Mapping[str, Any] = json_of(world.http.get(f"{AIRFLOW_URL}/api/v2/monitor/health"))
+        status = (found.get(name) or {}).get("status")
+        if status != "healthy":
+            raise DependencyError(f"Airflow calls it {status or 'unknown'}", f"make logs s={AIRFLOW}")
+        return "healthy, says Airflow"
+
+    return ask
 
 
 def _brokers(settings: Settings) -> str:
@@ -232,3 +187,51 @@ def _brokers(settings: Settings) -> str:
     except kafka.KafkaException as exc:
         raise DependencyError(f"does not answer ({exc.args[0].str()})", "make logs s=kafka") from exc
     return f"{len(found.brokers)} broker, {sum(not name.startswith('__') for name in found.topics)} topics"
+
+
+PARTS: Final[Sequence[tuple[str, Sequence[Service]]]] = (
+    (
+        CORE,
+        (
+            Service("gateway", "the one door: this page, the API, MLflow", lambda _: "it brought you this page"),
+            Service("first-page", "asks the others for this page", lambda _: "it answers now"),
+            Service("serving", "the inference API", _ok("serving:8000/readyz", "ready")),
+            Service("kafka", "every event, by topic", lambda w: w.kafka()),
+            Service("redis", "features for the next answer", _redis),
+            Service("feature-writer", "the stream into Redis", _ok("feature-writer:9105/metrics", "answers")),
+            Service("mlflow", "runs and models", _mlflow_health),
+            Service("postgres", "what MLflow knows", _registry, through="mlflow"),
+            Service("object-store", "what MLflow stores", _artefacts, through="mlflow"),
+            Service("replay", "the live weeks, by the clock"),
+            Service("sail", "the batch engine", within_reach=False),
+        ),
+    ),
+    (
+        "streaming",
+        (
+            Service(FLINK, "leads the Flink jobs", _ok(f"{FLINK}:8081/overview", "leads")),
+            Service("flink-taskmanager", "runs them", _flink("taskmanagers", "at work"), through=FLINK),
+            Service("flink-jobs", "features, visits, fraud", _flink("jobs-running", "jobs run"), through=FLINK),
+            Service("spark-streaming", "events into the lake"),
+        ),
+    ),
+    (
+        "batch",
+        (
+            Service(AIRFLOW, "the pipelines’ pages", _airflow("metadatabase")),
+            Service("airflow-scheduler", "starts what is due", _airflow("scheduler"), through=AIRFLOW),
+            Service("airflow-dag-processor", "reads the pipelines", _airflow("dag_processor"), through=AIRFLOW),
+            Service("airflow-triggerer", "waits for bronze", _airflow("triggerer"), through=AIRFLOW),
+        ),
+    ),
+    (
+        "observe",
+        (
+            Service("prometheus", "measures the others", _targets),
+            Service("alertmanager", "tells somebody", _ok("alertmanager:9093/-/ready", "ready")),
+            Service("redis-exporter", "measures of Redis", _ok("redis-exporter:9121/metrics", "answers")),
+            Service("postgres-exporter", "and of PostgreSQL", _ok("postgres-exporter:9187/metrics", "answers")),
+        ),
+    ),
+)  # fmt: skip
+"""The parts of the stack, each a profile of Compose, in the order in which one reads them."""

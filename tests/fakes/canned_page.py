@@ -46,7 +46,7 @@ def parts(**changed: Health) -> Json:
     names = {
         "core": ("gateway", "serving", "kafka", "redis", "mlflow"),
         "streaming": ("flink-jobmanager", "spark-streaming"),
-        "batch": ("airflow-api",),
+        "batch": ("airflow-apiserver",),
         "observe": ("prometheus",),
     }
 
@@ -61,7 +61,7 @@ def core_alone() -> Json:
     return parts(
         flink_jobmanager=Health.ABSENT,
         spark_streaming=Health.ABSENT,
-        airflow_api=Health.ABSENT,
+        airflow_apiserver=Health.ABSENT,
         prometheus=Health.ABSENT,
     )
 

@@ -13,7 +13,7 @@ from redis import Redis
 from production_ops.first_page.services import World
 from shared_utils.errors import DependencyError
 
-CORE = ("gateway", "serving", "kafka", "redis", "feature-writer", "mlflow", "replay")
+CORE = ("gateway", "first-page", "serving", "kafka", "redis", "feature-writer", "mlflow", "replay")
 STREAMING = ("flink-jobmanager", "spark-streaming")
 TOPICS = "1 broker, 17 topics"
 Body = Mapping[str, Any] | int
@@ -66,7 +66,6 @@ class FakeStack:
             redis=cast(Redis, self.redis),
             kafka=self.broker,
             resolves=self.names.__contains__,
-            airflow_url="http://airflow-api:8080",
         )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:

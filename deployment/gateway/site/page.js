@@ -88,7 +88,9 @@ function command(text) {
 
 // --- what runs ---
 
-let streaming = false;
+/** Shown only where the streams are known to be away: health comes later than some of the evidence. */
+const unlessStreaming = (...words) => h("p", { class: "note unless-streaming", "data-tone": "warn" }, ...words, h("code", {}, "make up PROFILE=streaming"));
+const streams = () => document.body.dataset.streaming === "true";
 
 function drawHealth(answer) {
   const summary = $("summary");
@@ -99,18 +101,18 @@ function drawHealth(answer) {
     return;
   }
   const { parts, healthy, judged, faults } = answer.data;
-  if (faults.length) say("bad", faults.length === 1 ? `${faults[0]} is not well` : `${faults.length} services are not well`);
-  else say("good", `${healthy} of ${judged} services well`);
+  if (faults.length) say("bad", `Not healthy: ${faults.length > 3 ? `${faults.length} services` : faults.join(", ")}`);
+  else say("good", `${healthy} of ${judged} services healthy`);
   $("parts").replaceChildren(...parts.map(part));
   const started = Object.fromEntries(parts.map((one) => [one.name, one.started]));
-  streaming = started.streaming;
+  document.body.dataset.streaming = started.streaming;
   drawDoors(started, parts);
   drawButton();
 }
 
 function part({ name, started, start, faults, services }) {
   const well = started && !faults.length;
-  const [word, tone] = !started ? ["not started", "warn"] : well ? ["well", "good"] : [`${faults.length} not well`, "bad"];
+  const [word, tone] = !started ? ["not started", "warn"] : well ? ["healthy", "good"] : [`${faults.length} not healthy`, "bad"];
   const head = h("h3", {}, name, h("span", { "data-tone": tone }, word));
   const body = started
     ? h("ul", {}, ...services.map(service))
@@ -163,7 +165,7 @@ const drawPath = step("path", ({ hops, action, customer_id: customer, product_id
   });
   const missing = hops.filter((hop) => hop.no_evidence).length;
   const what = `A ${action}${product === null ? "" : ` of product ${product}`} by household ${customer}, seen at ${hops.length - missing} of ${hops.length} hops.`;
-  const hint = missing && !streaming ? [h("p", { class: "note", "data-tone": "warn" }, "Flink and the lake’s stream are not started: ", h("code", {}, "make up PROFILE=streaming"))] : [];
+  const hint = missing ? [unlessStreaming("Flink and the lake’s stream are not started: ")] : [];
   const wrong = mismatches.length ? { word: "The trace breaks", tone: "bad" } : missing ? { word: "In part", tone: "warn" } : {};
   return { ...wrong, line: what, body: [h("ol", { class: "hops" }, ...rows), ...hint] };
 });
@@ -223,7 +225,7 @@ const drawLedger = step("ledger", (books) => {
   const body = [h("div", { class: "scroll", role: "region", "aria-label": "The books of each topic", tabindex: 0 }, table)];
   const judged = numbers.format(books.judged), waiting = numbers.format(books.waiting);
   if (!books.judged) {
-    if (!streaming) body.push(h("p", { class: "note", "data-tone": "warn" }, "The lake’s stream is not started: ", h("code", {}, "make up PROFILE=streaming")));
+    body.push(unlessStreaming("The lake’s stream is not started: "));
     return { word: "Not judged", tone: "warn", line: `Nothing of it is in the lake yet: ${waiting} events wait in Kafka.`, body };
   }
   if (!books.balanced) return { word: "Does not balance", tone: "bad", line: `Of ${judged} events ${numbers.format(books.lost)} are lost and ${numbers.format(books.doubled)} doubled.`, body };
@@ -235,10 +237,8 @@ const drawLedger = step("ledger", (books) => {
 let visiting = false;
 
 function drawButton(note) {
-  $("visit").disabled = visiting || !streaming;
-  if (note !== undefined || !streaming) {
-    $("visit-note").replaceChildren(...(note ? command(note) : streaming ? [] : ["Its clicks would lead nowhere: ", h("code", {}, "make up PROFILE=streaming")]));
-  }
+  $("visit").disabled = visiting || !streams();
+  if (note !== undefined) $("visit-note").replaceChildren(...command(note));
 }
 
 const askPath = follow("path", 10, drawPath);

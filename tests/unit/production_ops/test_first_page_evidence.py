@@ -13,7 +13,7 @@ from shared_utils.settings import Settings
 from tests.fakes.first_page import CORE, FakeStack
 
 API = "mlflow:5000/api/2.0/mlflow"
-AIRFLOW = "airflow-api:8080"
+AIRFLOW = "airflow-apiserver:8080"
 RUN = {
     "dag_run_id": "scheduled__2026-11-27", "state": "success", "run_type": "scheduled", "conf": {},
     "start_date": "2026-11-28T04:00:00Z", "end_date": "2026-11-28T04:03:00Z", "data_interval_start": None,
@@ -85,7 +85,7 @@ def test_without_airflow_the_page_says_how_to_start_it() -> None:
 
 def airflow(**bodies: Any) -> FakeStack:
     runs = {f"{AIRFLOW}/api/v2/dags/{dag}/dagRuns": body for dag, body in bodies.items()}
-    return FakeStack({f"{AIRFLOW}/auth/token": {"access_token": "made"}, **runs}, names={*CORE, "airflow-api"})
+    return FakeStack({f"{AIRFLOW}/auth/token": {"access_token": "made"}, **runs}, names={*CORE, "airflow-apiserver"})
 
 
 def test_the_last_runs_of_each_pipeline_are_shown() -> None:

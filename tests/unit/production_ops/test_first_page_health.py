@@ -28,7 +28,7 @@ def test_the_core_alone_is_well_and_the_other_parts_say_how_they_are_started() -
     found = seen(FakeStack())
 
     assert found["faults"] == []
-    assert found["healthy"] == found["judged"] == 9
+    assert found["healthy"] == found["judged"] == 10
     assert of(found, "kafka") == ("healthy", TOPICS)
     assert of(found, "redis") == ("healthy", "answers; 1,234 keys")
     assert of(found, "replay")[0] == "runs"
@@ -95,12 +95,13 @@ def test_a_part_that_runs_is_judged_whole() -> None:
 
 def test_airflow_is_well_when_all_its_servers_are() -> None:
     healthy = {name: {"status": "healthy"} for name in ("metadatabase", "scheduler", "dag_processor", "triggerer")}
-    stack = FakeStack(names={*CORE, "airflow-api"})
-    stack.bodies["airflow-api:8080/api/v2/monitor/health"] = healthy
+    stack = FakeStack(names={*CORE, "airflow-apiserver"})
+    stack.bodies["airflow-apiserver:8080/api/v2/monitor/health"] = healthy
     assert seen(stack)["faults"] == []
 
-    stack.bodies["airflow-api:8080/api/v2/monitor/health"] = {**healthy, "scheduler": {"status": None}}
-    assert of(seen(stack), "airflow-api") == ("down", "not healthy: scheduler")
+    stack.bodies["airflow-apiserver:8080/api/v2/monitor/health"] = {**healthy, "scheduler": {"status": None}}
+    assert seen(stack)["faults"] == ["airflow-scheduler"]
+    assert of(seen(stack), "airflow-scheduler") == ("down", "Airflow calls it unknown")
 
 
 def test_the_login_is_shown_to_mlflow_alone() -> None:
