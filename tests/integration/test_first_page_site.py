@@ -13,7 +13,7 @@ from tests.fakes import canned_page
 from tests.fakes.browser import Page, open_browser
 from tests.fakes.canned_page import CannedPage, said
 
-pytestmark = [pytest.mark.browser]
+pytestmark = [pytest.mark.browser, pytest.mark.integration]
 
 LAPTOP, PHONE = 1280, 390
 STEPS = ("path", "shelf", "runs", "gate", "ledger")
