@@ -26,6 +26,8 @@ from shared_utils.settings import Settings
 
 SECONDS: Final = 2.0
 """What does not answer within this is down."""
+MLFLOW_SECONDS: Final = 6.0
+"""MLflow's first answers take seconds: each of its processes opens its stores at the first question."""
 FLINK: Final = "flink-jobmanager"
 AIRFLOW: Final = "airflow-apiserver"
 AIRFLOW_URL: Final = f"http://{AIRFLOW}:8080"
@@ -67,7 +69,7 @@ def open_world(settings: Settings) -> World:
     login = (mlflow.username, mlflow.password.get_secret_value()) if mlflow.username else None
     return World(
         http=httpx.Client(timeout=SECONDS, trust_env=False),
-        mlflow=httpx.Client(base_url=mlflow.tracking_uri, auth=login, timeout=SECONDS, trust_env=False),
+        mlflow=httpx.Client(base_url=mlflow.tracking_uri, auth=login, timeout=MLFLOW_SECONDS, trust_env=False),
         redis=connect(settings.redis.url, round(SECONDS * 1_000)),
         kafka=lambda: _brokers(settings),
         resolves=resolves,

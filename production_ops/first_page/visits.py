@@ -75,7 +75,9 @@ class Visits:
 
     @property
     def answer(self) -> Answer:
-        """The shelves around the last visit."""
+        """The shelves around the last visit; before the first one whether there can be one."""
+        if self._answer is _NOBODY and not self._shop.flink_runs():
+            return Answer.not_started("streaming")
         return self._answer
 
     @property

@@ -156,12 +156,13 @@ const drawPath = step("path", ({ hops, action, customer_id: customer, product_id
   const x = (ms) => (100 * Math.log10(1 + Math.max(ms - origin, 0))) / Math.log10(1 + longest);
   const rows = hops.map((hop) => {
     const [from, to] = hop.since && hop.at ? [x(at[hop.since]), x(at[hop.hop])].sort((a, b) => a - b) : [0, 0];
+    const timed = hop.delay_ms !== null;
     const bar = h("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
       shape("rect", { class: "ground", width: 100, height: 6 }),
-      ...(hop.delay_ms === null ? [] : [shape("rect", { class: "fill", x: from, width: Math.max(to - from, 0.7), height: 6 })]));
-    const right = hop.no_evidence ? h("span", { class: "delay none" }, "none")
-      : h("span", { class: "delay" }, hop.delay_ms === null ? "seen" : duration(hop.delay_ms));
-    return h("li", {}, h("span", {}, HOPS[hop.hop]), h("span", { class: "track" }, bar), right, h("small", {}, hop.no_evidence ?? hop.evidence));
+      shape("rect", { class: "fill", x: from, width: Math.max(to - from, 0.7), height: 6 }));
+    const right = h("span", { class: hop.no_evidence ? "delay none" : "delay" }, hop.no_evidence ? "none" : timed ? duration(hop.delay_ms) : "seen");
+    const words = h("small", {}, hop.no_evidence ?? hop.evidence);
+    return h("li", { "data-timed": timed }, h("span", {}, HOPS[hop.hop]), timed ? h("span", { class: "track" }, bar) : null, right, words);
   });
   const missing = hops.filter((hop) => hop.no_evidence).length;
   const what = `A ${action}${product === null ? "" : ` of product ${product}`} by household ${customer}, seen at ${hops.length - missing} of ${hops.length} hops.`;

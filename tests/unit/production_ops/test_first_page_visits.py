@@ -25,7 +25,11 @@ def visits(shop: FakeShop, pool: Executor | None = None, times: list[float] | No
 
 
 def test_before_the_first_visit_there_is_nothing() -> None:
-    assert visits(FakeShop()).answer.state is State.EMPTY
+    shop = FakeShop()
+    assert visits(shop).answer.state is State.EMPTY
+
+    shop.flink = False
+    assert visits(shop).answer.state is State.NOT_STARTED
 
 
 def test_a_household_clicks_on_three_of_a_category_that_its_shelf_lacks_and_the_shelf_moves() -> None:
