@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from data_lake.catalog import BRONZE_OF_TOPIC, SOURCE_KAFKA
 from data_lake.storage import LakeRoot, root_of
 from production_ops.first_page.core import balance, gate
 from production_ops.first_page.core.answers import Answer
+from production_ops.first_page.core.balance import TopicBooks
 from production_ops.first_page.services import AIRFLOW, AIRFLOW_URL, SERVING_URL, World, json_of
 from production_ops.ledger.reading import read_ends
 from production_ops.trace.core.journey import journey
@@ -26,6 +28,8 @@ from shared_utils.settings import KafkaSettings, Settings
 
 DAGS: Final = ("etl_clickstream", "train_model")
 _RUNS: Final = 4
+_LOOKS: Final = 4
+_SETTLING_SECONDS: Final = 5.0
 _API: Final = "/api/2.0/mlflow"
 
 
@@ -79,11 +83,26 @@ def books_of_the_lake(settings: Settings) -> Answer:
     lake = root_of(settings)
     # In this order: what arrives meanwhile is seen by the later reader alone, and waits.
     bronze = {topic: _bronze(topic, lake) for topic in SHOP_TOPICS}
-    ends = read_ends(lake)
-    found = [balance.books(t, _offsets(t, settings.kafka), bronze[t], ends) for t in SHOP_TOPICS]
+
+    def look() -> list[TopicBooks]:
+        ends = read_ends(lake)
+        return [balance.books(t, _offsets(t, settings.kafka), bronze[t], ends) for t in SHOP_TOPICS]
+
+    found = settled(look)
     if not any(one.sent for one in found):
         return Answer.empty("Kafka holds no event of the shop yet.", "Wait for the live weeks: make logs s=replay.")
     return Answer.shown(balance.as_json(found))
+
+
+def settled(look: Callable[[], list[TopicBooks]], pause: Callable[[float], None] = time.sleep) -> list[TopicBooks]:
+    """The books, once the batch that bronze had a part of is through: a stream writes bronze before silver."""
+    found = look()
+    for _ in range(_LOOKS):
+        if not any(one.lost for one in found):
+            break
+        pause(_SETTLING_SECONDS)
+        found = look()
+    return found
 
 
 def world_json(ask: Callable[[], httpx.Response], who: str) -> Any:

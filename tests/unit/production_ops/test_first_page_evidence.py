@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from production_ops.first_page.core.answers import State
-from production_ops.first_page.evidence import dag_runs, models_gate
-from shared_utils.errors import DependencyError
+from production_ops.first_page import evidence
+from production_ops.first_page.core.balance import books
+from production_ops.first_page.evidence import dag_runs, models_gate, path_of_a_click, settled
+from shared_utils.errors import DependencyError, PlatformError
 from shared_utils.settings import Settings
 from tests.fakes.first_page import CORE, FakeStack
 
@@ -106,3 +108,30 @@ def test_no_run_no_login_and_a_refused_login_are_told_apart() -> None:
     stack.bodies[f"{AIRFLOW}/auth/token"] = 401
     with pytest.raises(DependencyError, match="refuses"):
         dag_runs(stack.world(), "admin", "guessed")
+
+
+def test_a_shop_without_a_click_is_empty_and_a_broker_that_is_away_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def newest(error: PlatformError) -> None:
+        def raise_it(_: Settings) -> str:
+            raise error
+
+        monkeypatch.setattr(evidence, "newest_click", raise_it)
+
+    newest(PlatformError("shop.click.v1 holds no view.", "Send one."))
+    assert path_of_a_click(Settings(), None).state is State.EMPTY
+    newest(DependencyError("Kafka does not answer.", "Start it."))
+    with pytest.raises(DependencyError):
+        path_of_a_click(Settings(), None)
+
+
+def test_a_batch_that_is_half_written_is_waited_for_and_a_lost_record_stays_lost() -> None:
+    topic, paused = "shop.click.v1", list[float]()
+    half, whole = ([books(topic, {0: (0, 1)}, [(0, 0)], ends)] for ends in ([], [((topic, 0, 0), "silver")]))
+    looks = iter([half, half, whole])
+
+    assert settled(lambda: next(looks), paused.append) == whole
+    assert len(paused) == 2
+    assert settled(lambda: half, paused.append) == half
+    assert len(paused) == 6
