@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from production_ops.first_page.core.answers import State
 from production_ops.first_page import evidence
+from production_ops.first_page.core.answers import State
 from production_ops.first_page.core.balance import books
 from production_ops.first_page.evidence import dag_runs, models_gate, path_of_a_click, settled
 from shared_utils.errors import DependencyError, PlatformError
