@@ -86,10 +86,11 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=code, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, code=key, windowsVirtualKeyCode=code)
 
-    def picture(self, path: Path, height: int | None = None) -> Path:
-        """The page as PNG of 256 colours, whole or from its top; `height` in CSS pixels."""
+    def picture(self, path: Path, *, since: str = "body", height: int | None = None) -> Path:
+        """The page as PNG of 256 colours, from the top of an element on; `height` in CSS pixels, else to the end."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": height or size["height"], "scale": 1}
+        top = self.value(f"document.querySelector({json.dumps(since)}).getBoundingClientRect().top + scrollY")
+        clip = {"x": 0, "y": top, "width": size["width"], "height": height or size["height"] - top, "scale": 1}
         found = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.open(io.BytesIO(base64.b64decode(found["data"]))).convert("RGB").quantize(256).save(path, optimize=True)
