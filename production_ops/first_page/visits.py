@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 GAP_SECONDS: Final = 10.0
 """Between the beginnings of two visits: nobody fills the shop's topic through this page."""
+FOLLOWED_SECONDS: Final = 600.0
+"""So long the path that is shown is that of the visit's click; then it is the shop's last one again."""
 _ASKED: Final = 50
 _TRIES: Final = 5
 _PAUSE_SECONDS: Final = 0.1
@@ -82,8 +84,9 @@ class Visits:
 
     @property
     def event_id(self) -> str | None:
-        """The last visit's last click, once it is answered."""
-        return self._answer.data.get("event_id")
+        """The last click of a visit that was answered and is not long ago; else None."""
+        recent = self._monotonic() - self._last_began < FOLLOWED_SECONDS
+        return self._answer.data.get("event_id") if recent else None
 
     def begin(self) -> None:
         """Let a household click, in the background.

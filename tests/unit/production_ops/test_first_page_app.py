@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from production_ops.first_page.app import Services, create_app
+from production_ops.first_page.app import Services, bootstrap, create_app
 from production_ops.first_page.core.answers import Answer, State
 from production_ops.first_page.kept import Finder
 from production_ops.first_page.visits import Visits
 from shared_utils.errors import DependencyError
+from shared_utils.settings import Settings
 from tests.fakes.api_client import ApiClient
+from tests.fakes.first_page import FakeStack
 from tests.fakes.first_page_shop import FakeShop, Held
 
 SOON = 5.0
@@ -73,6 +75,14 @@ def test_without_flink_the_button_says_so(client: ApiClient, shop: FakeShop) -> 
     answer = client.request("POST", "/first-page/visit", headers=PAGE)
 
     assert (answer.status_code, answer.json()["detail"]) == (503, "The part streaming is not started.")
+
+
+def test_the_whole_service_over_a_stack_that_is_its_core() -> None:
+    with ApiClient(create_app(bootstrap(Settings(), FakeStack().world()))) as client:
+        assert client.get("/healthz").status_code == 200
+        assert client.get("/first-page/health").json()["data"]["faults"] == []
+        assert client.get("/first-page/runs").json()["state"] == "not_started"
+        assert client.get("/first-page/shelf").json()["remedy"] == "make up PROFILE=streaming"
 
 
 def test_a_slow_look_is_pending_and_is_made_once(pool: ThreadPoolExecutor) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from production_ops.first_page.core import shelves
 from production_ops.first_page.core.answers import State
-from production_ops.first_page.visits import GAP_SECONDS, TooSoonError, Visits
+from production_ops.first_page.visits import FOLLOWED_SECONDS, GAP_SECONDS, TooSoonError, Visits
 from shared_utils.errors import DependencyError
 from tests.fakes.first_page_shop import FakeShop, Held, Now
 from tests.fakes.traced_click import NOON
@@ -84,6 +84,16 @@ def test_one_visit_at_a_time_and_seldom() -> None:
         visit.begin()
     clock[0] = GAP_SECONDS
     visit.begin()
+
+
+def test_a_visit_is_followed_for_a_while() -> None:
+    clock = [0.0]
+    visit = Visits(FakeShop().shop(), Now(), clock=lambda: NOON, monotonic=lambda: clock[0])
+    visit.begin()
+
+    assert visit.event_id is not None
+    clock[0] = FOLLOWED_SECONDS
+    assert visit.event_id is None
 
 
 def test_every_card_knows_its_place_on_the_other_shelf() -> None:
