@@ -165,7 +165,7 @@ const drawPath = step("path", ({ hops, action, customer_id: customer, product_id
     return h("li", { "data-timed": timed }, h("span", {}, HOPS[hop.hop]), timed ? h("span", { class: "track" }, bar) : null, right, words);
   });
   const missing = hops.filter((hop) => hop.no_evidence).length;
-  const what = `A ${action}${product === null ? "" : ` of product ${product}`} by household ${customer} at ${new Date(origin).toLocaleTimeString("en-GB")}, seen at ${hops.length - missing} of ${hops.length} hops.`;
+  const what = `${/^[aeiou]/.test(action) ? "An" : "A"} ${action}${product === null ? "" : ` of product ${product}`} by household ${customer} at ${new Date(origin).toLocaleTimeString("en-GB")}, seen at ${hops.length - missing} of ${hops.length} hops.`;
   const hint = missing ? [unlessStreaming("Flink and the lake’s stream are not started: ")] : [];
   const wrong = mismatches.length ? { word: "The trace breaks", tone: "bad" } : missing ? { word: "In part", tone: "warn" } : {};
   return { ...wrong, line: what, body: [h("ol", { class: "hops" }, ...rows), ...hint] };
