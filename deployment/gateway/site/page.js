@@ -155,8 +155,8 @@ const drawPath = step("path", ({ hops, action, customer_id: customer, product_id
   const origin = at.produced, longest = Math.max(...Object.values(at).map((ms) => ms - origin), 10);
   const x = (ms) => (100 * Math.log10(1 + Math.max(ms - origin, 0))) / Math.log10(1 + longest);
   const rows = hops.map((hop) => {
-    const [from, to] = hop.since && hop.at ? [x(at[hop.since]), x(at[hop.hop])].sort((a, b) => a - b) : [0, 0];
     const timed = hop.delay_ms !== null;
+    const [from, to] = timed ? [x(at[hop.since]), x(at[hop.hop])].sort((a, b) => a - b) : [0, 0];
     const bar = h("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
       shape("rect", { class: "ground", width: 100, height: 6 }),
       shape("rect", { class: "fill", x: from, width: Math.max(to - from, 0.7), height: 6 }));
