@@ -158,6 +158,21 @@ class ServingSettings(_Group):
     fixed_now: datetime | None = None
 
 
+class FirstPageSettings(_Group):
+    """The landing page's service. The ports are those of the host: 0 where a door is not there.
+
+    Without a password for Airflow it shows no runs.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8090
+    mlflow_port: int = Field(default=0, ge=0)
+    prometheus_port: int = Field(default=0, ge=0)
+    airflow_port: int = Field(default=0, ge=0)
+    airflow_username: str = "admin"
+    airflow_password: SecretStr = SecretStr("")
+
+
 class AuthSettings(_Group):
     """How bearer tokens are signed and what they must claim."""
 
@@ -191,6 +206,7 @@ class Settings(BaseSettings):
     feature_writer: FeatureWriterSettings = FeatureWriterSettings()
     mlflow: MlflowSettings = MlflowSettings()
     serving: ServingSettings = ServingSettings()
+    first_page: FirstPageSettings = FirstPageSettings()
     auth: AuthSettings = AuthSettings()
 
     @classmethod

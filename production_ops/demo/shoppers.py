@@ -56,8 +56,8 @@ def plan(bundle: ModelBundle, answers: Mapping[int, Mapping[str, Any]], hidden: 
                 break
 
 
-def views(shopper: Shopper, now: datetime) -> list[Record]:
-    """The shopper's views, the last one 20 s before `now`: a visit of its own, with one trace.
+def views(shopper: Shopper, now: datetime, gap: timedelta = _GAP) -> list[Record]:
+    """The shopper's views, each `gap` after the other and the last one that long before `now`: a visit, with one trace.
 
     They arrive by the wall clock, as nothing else of the demo does: their way through Flink and Redis takes real time.
     """
@@ -65,7 +65,7 @@ def views(shopper: Shopper, now: datetime) -> list[Record]:
     trace = f"00-{uuid.uuid5(uuid.NAMESPACE_OID, name).hex}-{uuid.uuid4().hex[:16]}-01".encode()
     records = []
     for number, product in enumerate(shopper.products):
-        at = now - (len(shopper.products) - number) * _GAP
+        at = now - (len(shopper.products) - number) * gap
         event = {
             "event_id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name}:{number}")), "event_time": to_rfc3339(at),
             "session_id": f"demo-{shopper.customer_id}", "customer_id": shopper.customer_id, "action": "view",

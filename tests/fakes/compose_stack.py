@@ -78,6 +78,10 @@ class ComposeStack:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         return httpx.get(self.url + path, headers=headers, timeout=5.0, trust_env=False)
 
+    def post(self, path: str, headers: Mapping[str, str]) -> httpx.Response:
+        """One push at the gateway."""
+        return httpx.post(self.url + path, headers=dict(headers), timeout=5.0, trust_env=False)
+
     def remains(self) -> list[str]:
         """Containers, volumes and networks of this stack that are there."""
         return [

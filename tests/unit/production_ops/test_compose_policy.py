@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from production_ops.compose_stack import first_start
+from production_ops.first_page.services import PARTS
 from production_ops.security import compose_policy
 from shared_utils.settings import REPO_ROOT
 
@@ -184,3 +185,18 @@ def test_s14_every_secret_of_the_stack_is_a_generated_one(stack: tuple[dict[str,
     assert compose_policy.secrets_are_generated(document, installation.values()) == []
     text = json.dumps(document)
     assert [name for name, value in installation.items() if value not in text] == []
+
+
+def missing_on_the_page(document: dict[str, Any]) -> list[str]:
+    """Servers that the landing page does not show under their part."""
+    shown = {(part, service.name) for part, services in PARTS for service in services}
+    servers = [(name, one) for name, one in document["services"].items() if one["restart"] != "no"]
+    return [name for name, one in servers if not shown & {(part, name) for part in one["profiles"]}]
+
+
+def test_every_server_of_the_stack_is_on_the_landing_page(stack: tuple[dict[str, Any], dict[str, str]]) -> None:
+    document = copy.deepcopy(stack[0])
+    assert missing_on_the_page(document) == []
+
+    document["services"]["newcomer"] = document["services"]["serving"]
+    assert missing_on_the_page(document) == ["newcomer"]
