@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import pytest
 
-from tests.fakes.compose_files import ENTRIES, ComposeFiles, Document
+from tests.fakes.compose_files import ENTRIES, ComposeFiles
 
+Services = Mapping[str, Mapping[str, Any]]
 WANTED: dict[str, Collection[str] | None] = {
     "fastapi_only.yml": ["gateway"],
     "airflow_stack.yml": ["gateway", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"],
@@ -21,20 +23,23 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> ComposeFiles:
     return ComposeFiles(tmp_path_factory.mktemp("checkout"))
 
 
-@pytest.fixture(scope="module")
-def whole(files: ComposeFiles) -> Document:
-    return files.whole()
-
-
-def needed(services: Document, wanted: Collection[str]) -> set[str]:
-    """The services of `wanted`, and all that these wait for."""
-    found, todo = set[str](), list(wanted)
+def faults(selected: Services, whole: Services, wanted: Collection[str]) -> list[str]:
+    """What a selection lacks, has beside `wanted` and all that this waits for, or changes."""
+    needed, todo = set[str](), list(wanted)
     while todo:
         name = todo.pop()
-        if name not in found:
-            found.add(name)
-            todo.extend(services[name].get("depends_on", {}))
-    return found
+        if name not in needed:
+            needed.add(name)
+            todo.extend(whole[name].get("depends_on", {}))
+    return [
+        *(f"{name} is missing" for name in sorted(needed - set(selected))),
+        *(f"{name} is not needed" for name in sorted(set(selected) - needed)),
+        *(
+            f"{name} is changed"
+            for name in sorted(needed & set(selected))
+            if selected[name] != {key: value for key, value in whole[name].items() if key != "profiles"}
+        ),
+    ]
 
 
 def test_every_entry_file_is_known_here() -> None:
@@ -42,15 +47,18 @@ def test_every_entry_file_is_known_here() -> None:
 
 
 @pytest.mark.parametrize("name", WANTED)
-def test_an_entry_file_selects_what_it_is_for_and_what_that_waits_for(
-    name: str, files: ComposeFiles, whole: Document
-) -> None:
-    wanted = WANTED[name]
+def test_an_entry_file_is_a_selection_and_no_more(name: str, files: ComposeFiles) -> None:
+    whole, wanted = files.whole()["services"], WANTED[name]
 
-    assert set(files.entry(name)["services"]) == needed(whole["services"], wanted or whole["services"])
+    assert faults(files.entry(name)["services"], whole, whole if wanted is None else wanted) == []
 
 
-@pytest.mark.parametrize("name", WANTED)
-def test_an_entry_file_changes_nothing_of_what_it_selects(name: str, files: ComposeFiles, whole: Document) -> None:
-    for service, definition in files.entry(name)["services"].items():
-        assert definition == {k: v for k, v in whole["services"][service].items() if k != "profiles"}, service
+def test_a_planted_fault_is_seen() -> None:
+    store = {"image": "redis:7", "profiles": ["core"]}
+    whole = {"redis": store, "api": {**store, "depends_on": {"redis": {}}}, "panel": store}
+    api, redis = {"image": "redis:7", "depends_on": {"redis": {}}}, {"image": "redis:7"}
+
+    assert faults({"api": api, "redis": redis}, whole, ["api"]) == []
+    assert faults({"api": api}, whole, ["api"]) == ["redis is missing"]
+    assert faults({"api": api, "redis": redis, "panel": redis}, whole, ["api"]) == ["panel is not needed"]
+    assert faults({"api": api, "redis": {"image": "redis:8"}}, whole, ["api"]) == ["redis is changed"]
