@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -38,8 +40,10 @@ print(json.dumps({{
 
 
 @pytest.fixture(scope="module")
-def airflow(stack: ComposeStack) -> AirflowApi:
-    return AirflowApi(stack.airflow_url, first_start.read(INSTALLATION)["AIRFLOW_ADMIN_PASSWORD"])
+def airflow(stack: ComposeStack) -> Iterator[AirflowApi]:
+    api = AirflowApi(stack.airflow_url, first_start.read(INSTALLATION)["AIRFLOW_ADMIN_PASSWORD"])
+    with contextlib.closing(api.client):
+        yield api
 
 
 def lake(stack: ComposeStack) -> dict[str, dict[str, Any]]:
