@@ -103,8 +103,10 @@ export BUILDX_NO_DEFAULT_ATTESTATIONS := 1
 
 # The parts to start: core, or with it what is named (PROFILE=observe).
 PROFILE ?= core
-PROFILES := $(addprefix --profile ,$(sort core $(PROFILE)))
-COMPOSE := docker compose
+# Or the selection of a file in deployment/docker_compose (ENTRY=airflow_stack).
+ENTRY ?=
+PROFILES := $(if $(ENTRY),,$(addprefix --profile ,$(sort core $(PROFILE))))
+COMPOSE := docker compose $(if $(ENTRY),-f docker-compose.yml -f deployment/docker_compose/$(ENTRY).yml)
 HAS_STACK := test -f config/installation.env && command -v docker >/dev/null
 
 .PHONY: up
@@ -117,7 +119,7 @@ up: ## the stack in containers, built, loaded and healthy (PROFILE=observe: watc
 
 .PHONY: images
 images: ## build the images of PROFILE, the bases first
-	@$(COMPOSE) --profile bases build
+	@docker compose --profile bases build
 	@$(COMPOSE) $(PROFILES) build
 
 .PHONY: down

@@ -143,6 +143,12 @@ class MlflowSettings(_Group):
     recommender_name: str = "recommender"
 
 
+class AirflowSettings(_Group):
+    """What Airflow's first start is told. Without `admin_password` it makes one."""
+
+    admin_password: SecretStr = SecretStr("")
+
+
 class ServingSettings(_Group):
     """The inference API. `fixed_now` replays a past moment; empty means the wall clock."""
 
@@ -207,6 +213,7 @@ class Settings(BaseSettings):
     mlflow: MlflowSettings = MlflowSettings()
     serving: ServingSettings = ServingSettings()
     first_page: FirstPageSettings = FirstPageSettings()
+    airflow: AirflowSettings = AirflowSettings()
     auth: AuthSettings = AuthSettings()
 
     @classmethod

@@ -6,6 +6,7 @@ online. Then the asset **gold_features** is fresh, which starts `train_model`.
 **Interval.** A run works on its data interval, a UTC day, and overwrites it: a second run gives equal tables. `start`
 and `end` in the conf choose other days (`end` is exclusive). Gold adds up from day to day, so days run in order; after
 a repair run from the repaired day to the end of history. A backfill computes and checks, but puts nothing online.
+History that no stream landed, a till's archive, is run with `"wait_for_bronze": false`.
 
 **Owner** data-platform, tier 1. **Runbook** `runbooks/etl_clickstream.md`.
 """
@@ -51,6 +52,7 @@ with DAG(
         "copurchase_weeks": Param(
             4, type="integer", minimum=1, maximum=53, description="Snapshots counted back from end"
         ),
+        "wait_for_bronze": Param(True, type="boolean", description="False where no stream lands the interval"),
     },
     tags=["tier-1", "lake", "features", "runbook:etl_clickstream"],
 ) as dag:
@@ -59,6 +61,7 @@ with DAG(
         tables=["bronze.transaction", "bronze.click"],
         until=END,
         wait=timedelta(hours=12),
+        wait_if="{{ params.wait_for_bronze }}",
         pool="light",
     )
     to_silver = PlatformJobOperator(

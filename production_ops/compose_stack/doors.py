@@ -11,6 +11,7 @@ _DOORS: Final = (
     ("gateway", 8080, "landing page and API"),
     ("gateway", 5000, "MLflow"),
     ("gateway", 9090, "Prometheus (observe)"),
+    ("gateway", 8088, "Airflow (batch)"),
 )
 
 
@@ -21,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout.write(
         "A token for the API:   make token\n"
         "MLflow's login:        MLFLOW_ADMIN_USERNAME and MLFLOW_ADMIN_PASSWORD in config/installation.env\n"
+        "Airflow's login:       admin, and AIRFLOW_ADMIN_PASSWORD in the same file\n"
     )
     return 0
 

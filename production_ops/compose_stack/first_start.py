@@ -40,6 +40,8 @@ def makers(today: date) -> Mapping[str, Callable[[], str]]:
         "POSTGRES_PASSWORD": _secret,
         "MLFLOW_DB_PASSWORD": _secret,
         "MONITOR_DB_PASSWORD": _secret,
+        "AIRFLOW_DB_PASSWORD": _secret,
+        "AIRFLOW_ADMIN_PASSWORD": _secret,
         "MLFLOW_ADMIN_USERNAME": lambda: "admin",
         "MLFLOW_ADMIN_PASSWORD": _secret,
         "MLFLOW_FLASK_SECRET": _secret,

@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 
 import httpx
 
-from shared_utils.local_stack import LocalStack
-
 SERVERS = ("airflow_api", "airflow_scheduler", "airflow_dag_processor", "airflow_triggerer")
 ENDED = frozenset({"success", "failed"})
 Json = dict[str, Any]
@@ -19,12 +17,11 @@ T = TypeVar("T")
 
 
 class AirflowApi:
-    """A logged-in client of the stack's api-server."""
+    """A client of the api-server at `url`, logged in as its admin."""
 
-    def __init__(self, stack: LocalStack) -> None:
-        self.url = f"http://{stack.address('airflow_api')}"
-        self.client = httpx.Client(base_url=self.url, timeout=120)
-        answer = self.client.post("/auth/token", json={"username": "admin", "password": password(stack.run_dir)})
+    def __init__(self, url: str, admin_password: str) -> None:
+        self.client = httpx.Client(base_url=url, timeout=120, trust_env=False)
+        answer = self.client.post("/auth/token", json={"username": "admin", "password": admin_password})
         assert answer.status_code == 201, answer.text
         self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 

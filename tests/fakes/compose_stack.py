@@ -24,7 +24,7 @@ class ComposeStack:
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         ports: dict[str, int] = {}
-        for name in ("STACK_GATEWAY_PORT", "STACK_MLFLOW_PORT", "STACK_PROMETHEUS_PORT"):
+        for name in ("STACK_GATEWAY_PORT", "STACK_MLFLOW_PORT", "STACK_PROMETHEUS_PORT", "STACK_AIRFLOW_PORT"):
             ports[name] = free_port(frozenset(ports.values()))
         self._environment = {
             **settings,
@@ -32,7 +32,8 @@ class ComposeStack:
             "COMPOSE_PROJECT_NAME": PROJECT,
             **{name: str(port) for name, port in ports.items()},
         }
-        self.url, self.mlflow_url, self.prometheus_url = (f"http://127.0.0.1:{port}" for port in ports.values())
+        urls = (f"http://127.0.0.1:{port}" for port in ports.values())
+        self.url, self.mlflow_url, self.prometheus_url, self.airflow_url = urls
 
     def make(self, verb: str) -> str:
         """Run a verb; what it printed."""

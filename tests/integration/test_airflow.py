@@ -25,7 +25,7 @@ from feature_store.online_store.reader import OnlineReader
 from shared_utils.local_stack import LocalStack, procfs
 from shared_utils.settings import Settings
 from tests.fakes import airflow_world
-from tests.fakes.airflow_api import SERVERS, AirflowApi, wait_for
+from tests.fakes.airflow_api import SERVERS, AirflowApi, password, wait_for
 from tests.fakes.batch_lake import settings_of
 
 pytestmark = [
@@ -73,7 +73,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         engine.close()
         shutil.copytree(settings.lake.root, folder / "before")
         stack.start(*SERVERS)
-        api = AirflowApi(stack)
+        api = AirflowApi(f"http://{stack.address('airflow_api')}", password(stack.run_dir))
         api.unpause(TRAIN)
         api.unpause(ETL)
         with contextlib.closing(api.client):
@@ -126,7 +126,11 @@ def test_a_bad_conf_is_refused_before_anything_runs(world: World, conf: dict[str
 @pytest.mark.parametrize(
     ("conf", "task", "said"),
     [
-        ({"strat": "2026-10-19"}, "bronze_landed", "unknown keys: strat. Known: copurchase_weeks, end, late, start"),
+        (
+            {"strat": "2026-10-19"},
+            "bronze_landed",
+            "unknown keys: strat. Known: copurchase_weeks, end, late, start, wait_for_bronze",
+        ),
         ({"start": "2026-10-20", "end": "2026-10-20"}, "to_silver", "The interval 2026-10-20..2026-10-20 is empty."),
     ],
 )

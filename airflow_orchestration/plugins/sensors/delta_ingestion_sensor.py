@@ -56,23 +56,35 @@ class DeltaIngestionTrigger(BaseTrigger):
 class DeltaIngestionSensor(BaseOperator):
     """Succeeds when bronze `tables` hold rows that arrived on or after the day `until`: what came before is complete.
 
-    Looks once at once; after that the triggerer looks, for at most `wait`.
+    Looks once at once; after that the triggerer looks, for at most `wait`. Where `wait_if`, a template, does not read
+    "True" it does not look.
     """
 
-    template_fields: Sequence[str] = ("until",)
+    template_fields: Sequence[str] = ("until", "wait_if")
 
     def __init__(
-        self, *, tables: Sequence[str], until: str, wait: timedelta, poke_seconds: float = 60.0, **kwargs: Any
+        self,
+        *,
+        tables: Sequence[str],
+        until: str,
+        wait: timedelta,
+        wait_if: str = "True",
+        poke_seconds: float = 60.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.tables = tables
         self.until = until
         self.wait = wait
+        self.wait_if = wait_if
         self.poke_seconds = poke_seconds
 
     def execute(self, context: Mapping[str, Any]) -> None:
         """Look, and go to the triggerer where it has not landed. Raises as `PlatformJobHook.run`."""
         refuse_unknown_conf(context)
+        if self.wait_if != "True":
+            self.log.info("wait_if is %r: not waiting.", self.wait_if)
+            return
         answer = PlatformJobHook().run(ARRIVALS_JOB, question(self.tables, self.until))
         if answer is None or not answer["landed"]:
             self.defer(

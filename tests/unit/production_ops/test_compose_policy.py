@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
-import subprocess
 from collections.abc import Callable
-from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from production_ops.compose_stack import first_start
 from production_ops.first_page.services import PARTS
 from production_ops.security import compose_policy
-from shared_utils.settings import REPO_ROOT
+from tests.fakes.compose_files import ComposeFiles
 
 GENERATED = "generated-password"
 SERVER: dict[str, Any] = {
@@ -134,39 +129,8 @@ def test_s14_a_planted_secret_is_seen(fault: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, str]]:
     """The resolved stack of every profile, and the secrets that were made for it."""
-    if (
-        shutil.which("docker") is None
-        or subprocess.run(["docker", "compose", "version"], capture_output=True).returncode
-    ):
-        pytest.skip("there is no `docker compose` here to resolve the stack")
-    installation = tmp_path_factory.mktemp("installation") / "installation.env"
-    first_start.ensure(installation, date(2026, 11, 28))
-    return resolved(installation), first_start.read(installation)
-
-
-def resolved(installation: Path) -> dict[str, Any]:
-    """The stack as Compose reads it from a copy of its files, whose secrets are those of `installation`."""
-    root = installation.parent / "checkout"
-    for path in [*REPO_ROOT.glob("**/docker-compose.yml"), *REPO_ROOT.glob("deployment/docker/*.yml")]:
-        if not path.is_relative_to(REPO_ROOT / ".venvs"):
-            target = root / path.relative_to(REPO_ROOT)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, target)
-    (root / "config").mkdir()
-    shutil.copy(REPO_ROOT / "config" / "compose.env", root / "config")
-    shutil.copy(installation, root / "config")
-    done = subprocess.run(
-        ["docker", "compose", "--profile", "*", "config", "--format", "json"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    document: dict[str, Any] = json.loads(done.stdout)
-    document["services"] = {
-        name: service for name, service in document["services"].items() if "bases" not in service["profiles"]
-    }
-    return document
+    files = ComposeFiles(tmp_path_factory.mktemp("checkout"))
+    return files.whole(), files.installation
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)

@@ -1,0 +1,135 @@
+"""The profile `batch`: both DAGs through the gateway as a user starts them, over the lake of the first load."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from production_ops.compose_stack import first_start
+from tests.fakes.airflow_api import AirflowApi, wait_for
+from tests.fakes.compose_stack import INSTALLATION, ComposeStack
+from tests.fakes.serving_process import wait_until
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(1_500)]
+
+ETL, TRAIN = "etl_clickstream", "train_model"
+KILLED = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
+HEALTHY_AGAIN_SECONDS = 60.0
+REWRITTEN = ("silver.transaction_line", "gold.daily_customer", "gold.customer_features", "gold.product_features",
+             "gold.customer_product_features", "gold.product_copurchase")  # fmt: skip
+# Silver before the day that it is given: a stream may be writing later ones. Gold is the pipelines' alone.
+LOOK = f"""
+import json, sys
+from datetime import date
+import pyarrow.compute as pc
+from data_lake.catalog import TABLES
+from data_lake.compare import content_hash, read_table
+from data_lake.storage import root_of
+from data_lake.tables import open_delta
+from shared_utils.settings import load_settings
+root = root_of(load_settings())
+found = {{table.full_name: table for table in TABLES if table.full_name in {REWRITTEN}}}
+wanted = {{"silver": pc.field("event_date") < date.fromisoformat(sys.argv[1])}}
+def content(table):
+    return content_hash(read_table(table, root, wanted.get(table.layer)), table.key)
+print(json.dumps({{
+    "versions": {{name: open_delta(table, root).version() for name, table in found.items()}},
+    "hashes": {{name: content(table) for name, table in found.items()}},
+}}))
+"""
+
+
+@pytest.fixture(scope="module")
+def airflow(stack: ComposeStack) -> Iterator[AirflowApi]:
+    api = AirflowApi(stack.airflow_url, first_start.read(INSTALLATION)["AIRFLOW_ADMIN_PASSWORD"])
+    with contextlib.closing(api.client):
+        yield api
+
+
+def lake(stack: ComposeStack) -> dict[str, dict[str, Any]]:
+    """Versions and content of what a run rewrites, by the reader that every job has."""
+    python = ("airflow-scheduler", "/app/.venvs/platform/bin/python")
+    said = stack.compose("exec", "-T", *python, "-c", LOOK, str(last_week()[1]))
+    return dict(json.loads(said.splitlines()[-1]))
+
+
+def challenger(stack: ComposeStack) -> dict[str, Any]:
+    """The registry's newest version: its number and its tags."""
+    made = first_start.read(INSTALLATION)
+    answer = httpx.get(
+        f"{stack.mlflow_url}/api/2.0/mlflow/registered-models/alias",
+        params={"name": "recommender", "alias": "challenger"},
+        auth=(made["MLFLOW_ADMIN_USERNAME"], made["MLFLOW_ADMIN_PASSWORD"]),
+        trust_env=False,
+    )
+    version = answer.raise_for_status().json()["model_version"]
+    return {"version": version["version"], **{tag["key"]: tag["value"] for tag in version["tags"]}}
+
+
+def last_week() -> tuple[date, date]:
+    """The last days of history: first, and first after."""
+    end = date.fromisoformat(first_start.read(INSTALLATION)["STACK_LIVE_END"])
+    return end - timedelta(weeks=first_start.LIVE_WEEKS + 1), end - timedelta(weeks=first_start.LIVE_WEEKS)
+
+
+@pytest.mark.parametrize("guess", ["admin", "airflow", "password"])
+def test_s14_airflow_refuses_a_guessed_password(stack: ComposeStack, guess: str) -> None:
+    answer = httpx.post(
+        f"{stack.airflow_url}/auth/token", json={"username": "admin", "password": guess}, trust_env=False
+    )
+
+    assert answer.status_code == 401
+
+
+def test_both_dags_run_through_the_gateway_over_the_lake_of_the_first_load(
+    stack: ComposeStack, token: str, airflow: AirflowApi
+) -> None:
+    start, end = last_week()
+    before, first = lake(stack), challenger(stack)
+    shelf = stack.ask("/v1/recommendations/1?limit=5", token).json()
+    airflow.unpause(TRAIN)
+    airflow.unpause(ETL)
+
+    tasks = airflow.finished(ETL, airflow.trigger(ETL, start=str(start), end=str(end), wait_for_bronze=False))
+    assert {name: task["state"] for name, task in tasks.items()} == dict.fromkeys(tasks, "success")
+    after = lake(stack)
+    assert all(after["versions"][name] > before["versions"][name] for name in REWRITTEN)
+    assert after["hashes"] == before["hashes"]
+
+    (training,) = wait_for(lambda: airflow.runs(TRAIN, "asset_triggered") or None, 60, "the training's start")
+    airflow.finished(TRAIN, training["dag_run_id"])
+    second = challenger(stack)
+    assert int(second["version"]) == int(first["version"]) + 1
+    assert second["model_sha256"] == first["model_sha256"]
+    assert second["data.customer_features"] == str(after["versions"]["gold.customer_features"])
+
+    def served() -> dict[str, Any]:
+        return dict(stack.ask("/v1/recommendations/1?limit=5", token).json())
+
+    wait_until(lambda: served()["model"]["version"] == second["version"], "serving's new model", 30)
+    assert [item["product_id"] for item in served()["items"]] == [item["product_id"] for item in shelf["items"]]
+
+
+def test_a_training_that_a_user_starts_succeeds_too(stack: ComposeStack, airflow: AirflowApi) -> None:
+    cutoff = last_week()[1] - timedelta(weeks=7)
+    before = int(challenger(stack)["version"])
+
+    airflow.finished(TRAIN, airflow.trigger(TRAIN, cutoff=str(cutoff)))
+
+    assert int(challenger(stack)["version"]) == before + 1
+
+
+def test_killed_airflow_servers_come_back_within_a_minute(stack: ComposeStack, airflow: AirflowApi) -> None:
+    before = {name: stack.started_at(name) for name in KILLED}
+    for name in KILLED:
+        stack.kill(name)
+
+    assert stack.seconds_until_well(HEALTHY_AGAIN_SECONDS) <= HEALTHY_AGAIN_SECONDS
+    assert all(stack.started_at(name) != before[name] for name in KILLED)
+    assert {dag["dag_id"] for dag in airflow.get("/dags")["dags"]} == {ETL, TRAIN}
