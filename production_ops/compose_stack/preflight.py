@@ -35,7 +35,11 @@ class Need:
     disk: float
 
 
-NEEDS: Final[Mapping[str, Need]] = {"core": Need(memory=5.0, disk=8.0), "observe": Need(memory=0.5, disk=1.0)}
+NEEDS: Final[Mapping[str, Need]] = {
+    "core": Need(memory=5.0, disk=8.0),
+    "streaming": Need(memory=3.5, disk=4.0),
+    "observe": Need(memory=0.5, disk=1.0),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
