@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     token = mint(settings.auth, list(Scope), _TOKEN_SECONDS, subject="click-to-shelf", now=time.time())
     bundle = ModelBundle.read(settings.run_dir / "training" / BUNDLE_FILE)
     hidden = frozenset(out_of_stock(root_of(settings), now))
-    before = dict(islice(_whole_shelves(arguments.api, token, settings), arguments.shoppers))
+    before = dict(islice(_nightly_shelves(arguments.api, token, settings), arguments.shoppers))
     shoppers = list(plan(bundle, before, hidden))
     reactions = watch(arguments.api, token, settings.kafka, shoppers, before, now)
     result = shelf_reacts(reactions)
@@ -56,13 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(not result.passed)
 
 
-def _whole_shelves(api: str, token: str, settings: Settings) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Households that the store knows, with their undegraded answers, by id."""
+def _nightly_shelves(api: str, token: str, settings: Settings) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Households with a whole nightly shelf, by id: what others clicked before has its own place on the next one."""
     households = open_delta(CUSTOMER_PROFILE, root_of(settings)).to_pyarrow_table(columns=["customer_id"])
     for household in sorted(set(households["customer_id"].to_pylist())):
         [answer] = ask_for(api, token, [household])
-        if answer.status == 200 and not answer.body["cold_start"] and not answer.body["degraded"]:
-            yield household, answer.body
+        shelf = answer.body
+        whole = answer.status == 200 and not shelf["cold_start"] and not shelf["degraded"]
+        if whole and shelf["live_event_id"] is None:
+            yield household, shelf
 
 
 if __name__ == "__main__":
