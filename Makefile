@@ -101,8 +101,8 @@ local-up: setup ## kafka, redis and sail as host processes on free ports until C
 # With attestations, which hold the time, an image that was built again from the cache would be another one.
 export BUILDX_NO_DEFAULT_ATTESTATIONS := 1
 
-# The parts to start: core, or with it what is named (PROFILE=observe).
-PROFILE ?= core
+# The parts to start: all, or core and what is named (PROFILE=core, PROFILE="streaming observe").
+PROFILE ?= core streaming batch observe
 # Or the selection of a file in deployment/docker_compose (ENTRY=airflow_stack).
 ENTRY ?=
 PROFILES := $(if $(ENTRY),,$(addprefix --profile ,$(sort core $(PROFILE))))
@@ -110,7 +110,7 @@ COMPOSE := docker compose $(if $(ENTRY),-f docker-compose.yml -f deployment/dock
 HAS_STACK := test -f config/installation.env && command -v docker >/dev/null
 
 .PHONY: up
-up: ## the stack in containers, built, loaded and healthy (PROFILE=observe: watched, too)
+up: ## the stack in containers, built, loaded and healthy (PROFILE=core: without streams, unwatched, for a small machine)
 	@$$(deployment/local/find_python.sh) -m production_ops.compose_stack.preflight --profile $(PROFILE)
 	@$(MAKE) images
 	@echo "Waiting until every service is healthy; the first time, history is loaded and a model trained (minutes: make logs s=first-load)."
@@ -143,6 +143,10 @@ restart: ## restart a service (s=serving)
 shell: ## a shell in a service (s=serving)
 	@$(COMPOSE) --profile '*' exec $(s) bash
 
+.PHONY: run
+run: ## a command inside the stack, beside its services (c="python -m production_ops.trace")
+	@$(COMPOSE) --profile '*' run --rm tools $(c)
+
 .PHONY: token
 token: ## a bearer token for the stack's API, for an hour
 	@$(COMPOSE) --profile '*' exec -T serving python -m model_serving.mint_token
@@ -152,7 +156,7 @@ up-report: ## image sizes and idle memory of the running stack (ARGS=--cold-buil
 	@$$(deployment/local/find_python.sh) -m production_ops.compose_stack.report $(ARGS)
 
 .PHONY: test-compose
-test-compose: setup ## the stack as a user meets it: up, asked, one service killed, down (minutes)
+test-compose: setup ## the stack as a user meets it: up, asked, clicked, services killed, balanced, down (minutes)
 	@$(PY) -m pytest tests/compose -m compose $(ARGS)
 
 .PHONY: lock

@@ -42,6 +42,11 @@ def build_clean(calendar: Calendar, seed: int, *, limit_customers: int | None = 
     return [part() for part in _parts(calendar, seed, limit_customers)]
 
 
+def build_clicks(calendar: Calendar, seed: int, *, limit_customers: int | None = None) -> Events:
+    """The clicks of the live weeks before any fault is planted."""
+    return _parts(calendar, seed, limit_customers)[0]()
+
+
 def build_live(calendar: Calendar, seed: int, *, limit_customers: int | None = None) -> Events:
     """The live stream with faults, ordered by arrival, each event with its intended fate."""
     clean = build_clean(calendar, seed, limit_customers=limit_customers)

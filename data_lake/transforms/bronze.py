@@ -28,6 +28,7 @@ BRONZE_COLUMNS: Final = (
 )
 
 SOURCE_POS_ARCHIVE: Final = "pos_archive"
+SOURCE_CLICK_ARCHIVE: Final = "click_archive"
 
 # Archived events have no Kafka coordinates, yet every row needs unique ones: this partition exists in no broker.
 ARCHIVE_PARTITION: Final = -1

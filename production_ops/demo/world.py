@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from contracts.topics_names import SHOP_TOPICS
+from contracts.topics_names import CLICK, SHOP_TOPICS
 from data_sources.calendar import Calendar
+from data_sources.user_activity.archive import PAST_WEEKS
 from feature_store.snapshots import take_snapshots
 from ml_modeling.training_scripts.dataset import TRAINING_WEEKS
 from production_ops.demo.steps import Said, Step
@@ -19,6 +20,7 @@ from shared_utils.time_utils import day_start, epoch_day
 _JOBS = "batch_processing.spark_jobs"
 LEDGER = "live ledger"
 FLINK_JOBS = ("realtime_features", "session_aggregator", "fraud_pattern_detector")
+HISTORY = "history into silver"
 STORED = "features into Redis"
 TRAINED = "recommender trained"
 FITTED = "rankers fitted"
@@ -108,10 +110,23 @@ def past_steps(world: World) -> list[Step]:
             "--archive", run / "archive", after=("POS archive written",),
         ),
         _step(
-            "history into silver", f"{_JOBS}.join_bronze_to_silver", *history, *transactions,
+            HISTORY, f"{_JOBS}.join_bronze_to_silver", *history, *transactions,
             after=("archive into bronze", "products and promotions loaded"),
         ),
     ]  # fmt: skip
+
+
+def past_click_steps(world: World) -> list[Step]:
+    """Clicks of the weeks before the live ones into silver, by the batch road: the shelf's second stage needs some."""
+    run, written, loaded = world.run_dir, "click archive written", "clicks into bronze"
+    past = ("--start", str(world.cutoff - timedelta(weeks=PAST_WEEKS)), "--end", str(world.cutoff + timedelta(days=1)))
+    topic = ("--topic", CLICK)
+    return [
+        _step(written, "data_sources.user_activity.write_archive", "--out", run / "archive", *_limit(world)),
+        _step(loaded, f"{_JOBS}.load_pos_archive", *past, "--archive", run / "archive", *topic, after=(written,)),
+        # After the history: both roads into silver write the tables of what it refuses.
+        _step("past clicks into silver", f"{_JOBS}.join_bronze_to_silver", *past, *topic, after=(loaded, HISTORY)),
+    ]
 
 
 def spool_step(world: World) -> Step:

@@ -21,7 +21,15 @@ from data_sources.calendar import Calendar
 from feature_store.snapshots import take_snapshots
 from ml_modeling.registry.aliases import CHAMPION
 from production_ops.demo.steps import Step, run_steps
-from production_ops.demo.world import World, feature_steps, past_steps, spool_step, store_step, training_step
+from production_ops.demo.world import (
+    World,
+    feature_steps,
+    past_click_steps,
+    past_steps,
+    spool_step,
+    store_step,
+    training_step,
+)
 from shared_utils.cli import run_main
 from shared_utils.errors import DataError
 from shared_utils.settings import Settings, load_settings, process_environment
@@ -47,7 +55,7 @@ def stages(world: FirstWorld, settings: Settings) -> list[tuple[str, list[Step]]
         take_snapshots(root_of(settings), settings.run_dir)
 
     return [
-        ("History into the lake", [*past_steps(world), spool_step(world)]),
+        ("History into the lake", [*past_steps(world), *past_click_steps(world), spool_step(world)]),
         ("Features in gold", feature_steps(world)),
         (
             "A filled store and a model",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     run_dir: Path = REPO_ROOT / (arguments.run_dir or settings.run_dir)
     in_folder = arguments.run_dir and isinstance(settings.lake.root, Path)
     lake = root_at(arguments.lake or (run_dir / "lake" if in_folder else settings.lake.root), settings.object_store)
-    evidence = read_evidence(settings.kafka.bootstrap_servers, lake, arguments.truth or run_dir / FATES_FILE)
+    truth = arguments.truth or run_dir / FATES_FILE
+    evidence = read_evidence(settings.kafka.bootstrap_servers, lake, truth, arguments.due_by)
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH
@@ -73,11 +75,23 @@ def _lake(text: str) -> Path | str:
     return LakeSettings.model_validate({"root": text}).root
 
 
+def _instant(text: str) -> datetime:
+    """An instant in ISO 8601, UTC where it names no zone."""
+    instant = datetime.fromisoformat(text)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make ledger", description=__doc__)
     parser.add_argument("--run-dir", type=Path, help="the run's folder, with truth/ and lake/ (default: the settings')")
     parser.add_argument("--truth", type=Path, help="the truth file (default: <run-dir>/truth/fates.parquet)")
     parser.add_argument("--lake", type=_lake, help="the lake's folder, or s3://bucket/prefix")
+    parser.add_argument(
+        "--due-by",
+        type=_instant,
+        metavar="INSTANT",
+        help="a replay by the clock stopped after this instant: what was due later need not be there (default: all)",
+    )
     parser.add_argument("--out", type=Path, help="where ledger.json and ledger.prom go (default: <run-dir>/ledger)")
     parser.add_argument("--stages", default="", help=f"stages that must be judged: all, or of {', '.join(Stage)}")
     parser.add_argument("--show", type=int, default=5, help="differences shown of each stage and kind")

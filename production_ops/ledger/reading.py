@@ -9,6 +9,7 @@ import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -39,17 +40,18 @@ _POLL_SECONDS: Final = 0.1
 """A batch that does not fill waits so long."""
 
 
-def read_evidence(bootstrap_servers: str, lake_root: LakeRoot, truth: Path) -> Evidence:
-    """Everything that a run left behind.
+def read_evidence(bootstrap_servers: str, lake_root: LakeRoot, truth: Path, due_by: datetime | None = None) -> Evidence:
+    """Everything that a run left behind. With `due_by` only what was to be sent by then has to be there.
 
     Raises:
         DependencyError: Kafka does not answer.
         DataError: there is no truth file.
     """
     with _no_search_for_cycles():
+        sent, topics = read_truth(truth), read_topics(bootstrap_servers, TOPICS)
         return Evidence(
-            sent=read_truth(truth),
-            topics=read_topics(bootstrap_servers, TOPICS),
+            sent=sent if due_by is None else _due(sent, truth, due_by, topics),
+            topics=topics,
             bronze=_rows_of(catalog.BRONZE_OF_TOPIC, SHOP_TOPICS, lake_root),
             ends=read_ends(lake_root),
             archived=_rows_of(catalog.BRONZE_OF_FEATURE_TOPIC, FEATURE_TOPICS, lake_root),
@@ -73,6 +75,13 @@ def read_truth(path: Path) -> list[Sent]:
     names = ("spool_id", "topic", "event_id", "fate", "fault")
     table = pq.read_table(path, columns=list(names))
     return [Sent(*row) for row in zip(*(table[name].to_pylist() for name in names), strict=True)]
+
+
+def _due(sent: Sequence[Sent], truth: Path, due_by: datetime, topics: Mapping[str, Sequence[Seen]]) -> list[Sent]:
+    """What a replay by the clock had to send by then, and what it has sent since: that is judged like the rest."""
+    there = {seen.number for records in topics.values() for seen in records}
+    arrivals = pq.read_table(truth, columns=["arrival_time"])["arrival_time"].to_pylist()
+    return [one for one, arrival in zip(sent, arrivals, strict=True) if arrival <= due_by or one.number in there]
 
 
 def read_topics(bootstrap_servers: str, names: Sequence[str]) -> dict[str, list[Seen]]:

@@ -1,7 +1,8 @@
 """What every service of the resolved compose file must keep to: S14, S17 and S19 of the promises.
 
 `docker compose config --format json` resolves it; each rule is a function over the plain document and gives what breaks
-it, one line each. A one-shot service (`restart: "no"`, awaited by another one) needs no healthcheck.
+it, one line each. A one-shot service needs no healthcheck: `restart: "no"`, and awaited by another one or of the
+profile `tools` alone, which no stack starts.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ Rule = Callable[[Document], list[str]]
 
 PUBLISHING: Final = frozenset({"gateway"})
 """The services that may be reached from the host, each on loopback alone."""
+_BY_HAND: Final = ["tools"]
+"""The profiles of a service that runs a command when somebody asks for it."""
 _SECRET_NAME: Final = re.compile(r"PASSWORD|SECRET|TOKEN|(ACCESS|PRIVATE|API)_KEY", re.IGNORECASE)
 _URL_PASSWORD: Final = re.compile(r"://[^/\s:@]*:(?P<password>[^/\s@]+)@")
 _EXACT_TAG: Final = re.compile(r"(:v?\d[\w.-]*|@sha256:[0-9a-f]{64})$")
@@ -54,7 +57,7 @@ def limits_are_set(document: Document) -> list[str]:
 
 
 def health_is_checked(document: Document) -> list[str]:
-    """A server has a healthcheck and comes back after a crash; a one-shot is awaited by somebody."""
+    """A server has a healthcheck and comes back after a crash; a one-shot is awaited by somebody, or asked for."""
     awaited = {
         name
         for service in document["services"].values()
@@ -63,7 +66,8 @@ def health_is_checked(document: Document) -> list[str]:
     }
     found = []
     for name, service in document["services"].items():
-        if name in awaited and service.get("restart") == "no":
+        expected = name in awaited or service.get("profiles") == _BY_HAND
+        if expected and service.get("restart") == "no":
             continue
         health = service.get("healthcheck", {})
         if health.get("disable") or not health.get("test") or health["test"] == ["NONE"]:

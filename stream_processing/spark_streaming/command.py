@@ -25,6 +25,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     """The options of a streaming job."""
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--once", action="store_true", help="write what the topics hold now, then stop")
+    options.add_argument("--mark", type=Path, metavar="FILE", help="touch FILE once every stream follows its topic")
     options.add_argument("--report", type=Path, metavar="FILE", help="write the counts as JSON to FILE")
     options.add_argument(
         "--rebuild-checkpoint",
@@ -45,7 +46,10 @@ def run(jobs: Sequence[StreamJob], arguments: argparse.Namespace) -> int:
     require_topics(_topics(jobs), settings.kafka)
     spark = start_session("+".join(job.name for job in jobs), root_of(settings))
     try:
-        tallies = (runner.drain if arguments.once else runner.follow)(spark, streams, settings)
+        if arguments.once:
+            tallies = runner.drain(spark, streams, settings)
+        else:
+            tallies = runner.follow(spark, streams, settings, arguments.mark)
     finally:
         spark.stop()
     if arguments.report:

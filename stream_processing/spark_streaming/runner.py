@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -83,8 +84,10 @@ def drain(spark: SparkSession, streams: Sequence[Stream], settings: Settings) ->
     return [stream.writer.tally for stream in streams]
 
 
-def follow(spark: SparkSession, streams: Sequence[Stream], settings: Settings) -> list[Tally]:
+def follow(spark: SparkSession, streams: Sequence[Stream], settings: Settings, mark: Path | None = None) -> list[Tally]:
     """Write batch after batch until SIGTERM or SIGINT, or until one stream fails.
+
+    `mark` is a file that is there once each stream has looked into its topic.
 
     Raises:
         PlatformError: the stream that stopped on one.
@@ -93,7 +96,8 @@ def follow(spark: SparkSession, streams: Sequence[Stream], settings: Settings) -
     with stop_signal() as stopped:
         queries = [(stream, _start(spark, stream, settings, once=False)) for stream in streams]
         while all(query.isActive for _, query in queries) and not stopped.wait(_POLL_SECONDS):
-            pass
+            if mark and not mark.exists() and all(query.lastProgress for _, query in queries):
+                mark.touch()
     for _, query in queries:
         query.stop()
     _raise_first(_end_of(stream, query) for stream, query in queries)

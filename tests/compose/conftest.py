@@ -12,7 +12,7 @@ from shared_utils.settings import REPO_ROOT
 from tests.fakes.compose_stack import INSTALLATION, ComposeStack
 
 SETTINGS = {
-    "PROFILE": "batch observe",
+    "PROFILE": "streaming batch observe",
     "STACK_CUSTOMERS": "400",
     "STACK_MODEL_ALIAS": "challenger",
     "STACK_ALERT_WEBHOOK_URL": "http://alert-stub:8000/",
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[ComposeStack]:
-    """Core, batch and observe, loaded with a few households; gone at the end, whatever happened."""
+    """Every profile, loaded with a few households; gone at the end, whatever happened."""
     if shutil.which("docker") is None:
         pytest.skip("there is no Docker here")
     own_installation = not INSTALLATION.exists()

@@ -10,7 +10,7 @@ from tests.fakes.serving_process import wait_until
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
-JOBS = {"serving", "feature-writer", "redis", "postgres", "prometheus", "alertmanager"}
+JOBS = {"serving", "feature-writer", "flink", "redis", "postgres", "prometheus", "alertmanager"}
 
 
 def targets(stack: ComposeStack) -> dict[str, str]:

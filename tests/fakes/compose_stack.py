@@ -16,6 +16,7 @@ from shared_utils.local_stack.ports import free_port
 from shared_utils.settings import REPO_ROOT
 
 PROJECT = "shop-journey"
+_COMPOSE = ("docker", "compose", "--profile", "*")
 INSTALLATION = REPO_ROOT / "config" / "installation.env"
 
 
@@ -41,7 +42,7 @@ class ComposeStack:
 
     def compose(self, *words: str) -> str:
         """Run a command of Docker Compose."""
-        return self._run("docker", "compose", "--profile", "*", *words)
+        return self._run(*_COMPOSE, *words)
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """Every container by its service, ended ones too."""
@@ -95,9 +96,22 @@ class ComposeStack:
             for name in self._run("docker", *words, "--filter", f"label=com.docker.compose.project={PROJECT}").split()
         ]
 
-    def _run(self, *command: str) -> str:
-        done = subprocess.run(
+    def tool(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a module of the repository inside the stack."""
+        return self._do(*_COMPOSE, "run", "--rm", "--no-TTY", "tools", "python", "-m", module, *arguments)
+
+    def flink(self, path: str) -> Any:
+        """A document of the JobManager, which only the stack's own networks reach; None while it is away."""
+        ask = f"import urllib.request as r; print(r.urlopen('http://flink-jobmanager:8081{path}').read().decode())"
+        done = self._do(*_COMPOSE, "exec", "--no-TTY", "flink-jobs", "python", "-c", ask)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def _do(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             command, cwd=REPO_ROOT, env=self._environment, capture_output=True, text=True, check=False
         )
+
+    def _run(self, *command: str) -> str:
+        done = self._do(*command)
         assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-4_000:]}\n{done.stderr[-4_000:]}"
         return done.stdout.strip()

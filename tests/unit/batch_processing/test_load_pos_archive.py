@@ -8,8 +8,8 @@ import pytest
 
 from batch_processing.interval import Interval
 from batch_processing.spark_jobs.load_pos_archive import load, parse, read_lines, run, transform
-from contracts.topics_names import TRANSACTION
-from data_lake.catalog import BRONZE_TRANSACTION
+from contracts.topics_names import CLICK, TRANSACTION
+from data_lake.catalog import BRONZE_CLICK, BRONZE_TRANSACTION
 from data_lake.compare import content_hash, read_table
 from shared_utils.errors import DataError
 from shared_utils.settings import LakeSettings, Settings
@@ -24,11 +24,11 @@ def event(time: str, customer: int = 7) -> bytes:
     return f'{{"event_id":"e","event_time":"{time}","customer_id":{customer}}}'.encode()
 
 
-def archive(root: Path, days: dict[date, list[bytes]]) -> Path:
+def archive(root: Path, days: dict[date, list[bytes]], name: str = "transactions.ndjson.gz") -> Path:
     for day, lines in days.items():
         folder = root / f"day={day}"
         folder.mkdir(parents=True)
-        (folder / "transactions.ndjson.gz").write_bytes(gzip.compress(b"\n".join(lines) + b"\n"))
+        (folder / name).write_bytes(gzip.compress(b"\n".join(lines) + b"\n"))
     return root
 
 
@@ -64,6 +64,19 @@ def test_missing_and_truncated_files_are_named(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(event("2026-03-01T10:00:00.000Z"))[:-9])
     with pytest.raises(DataError, match="cannot be read"):
         read_lines(path)
+
+
+def test_clicks_go_to_their_own_table(tmp_path: Path) -> None:
+    settings = Settings(env="test", lake=LakeSettings(root=tmp_path / "lake"))
+    folder = archive(tmp_path / "archive", {DAY: [event("2026-03-01T10:00:00.000Z")]}, "clicks.ndjson.gz")
+    days = ["--start", str(DAY), "--end", str(NEXT), "--archive", str(folder)]
+
+    with pytest.raises(DataError, match="holds no day"):
+        run(parse(days), settings)
+    run(parse([*days, "--topic", CLICK]), settings)
+
+    (row,) = read_table(BRONZE_CLICK, settings.lake.root).to_pylist()
+    assert (row["topic"], row["source"], row["partition"]) == (CLICK, "click_archive", -1)
 
 
 def test_a_reload_gives_equal_bytes_and_keeps_the_rows_from_kafka(tmp_path: Path) -> None:

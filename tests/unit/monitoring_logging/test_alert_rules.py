@@ -16,7 +16,7 @@ from shared_utils.settings import REPO_ROOT
 
 RULES = REPO_ROOT / "monitoring_logging" / "prometheus" / "rules"
 SECTIONS = ("Symptom", "Impact", "Check", "Fix", "Drill")
-OF_OTHERS = ("up", "redis_", "pg_")
+OF_OTHERS = ("up", "redis_", "flink_", "pg_")
 """Metrics of Prometheus itself and of the exporters: their names are not the platform's."""
 _NAME = re.compile(r"\b([a-z][a-z0-9]*(?:_[a-zA-Z0-9]+)+|up)\b(?!\s*\()")
 _WORDS = re.compile(r"\"[^\"]*\"|\b(?:by|without|on|ignoring)\s*\([^)]*\)|\{[^}]*\}|\[[^\]]*\]")

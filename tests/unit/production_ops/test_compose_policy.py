@@ -121,6 +121,14 @@ def test_s17_a_one_shot_that_nobody_awaits_needs_a_healthcheck() -> None:
     assert compose_policy.health_is_checked(plant({"depends_on": {}}))
 
 
+def test_s17_a_command_by_hand_is_of_no_stack() -> None:
+    once = {"restart": "no", "healthcheck": None}
+
+    assert compose_policy.health_is_checked(plant({**once, "profiles": ["tools"]})) == []
+    assert compose_policy.health_is_checked(plant({**once, "profiles": ["core", "tools"]}))
+    assert compose_policy.health_is_checked(plant({"healthcheck": None, "profiles": ["tools"]}))
+
+
 @pytest.mark.parametrize("fault", SECRET_PLANTS)
 def test_s14_a_planted_secret_is_seen(fault: dict[str, Any]) -> None:
     assert compose_policy.secrets_are_generated(plant(fault), [GENERATED])

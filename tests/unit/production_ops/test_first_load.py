@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -29,6 +30,17 @@ def test_no_step_needs_a_stream() -> None:
 
     assert "Kafka into the lake" not in names
     assert names[-1] == "recommender trained"
+
+
+def test_the_first_model_has_clicks_to_learn_from() -> None:
+    """Without them it has no second stage, and no click moves a shelf."""
+    world = FirstWorld(Path("/run/shop"), CALENDAR, 400)
+    history = next(steps for title, steps in stages(world, load_settings()) if title == "History into the lake")
+    clicks = next(step for step in history if step.name == "past clicks into silver")
+
+    assert isinstance(clicks.run, Sequence)
+    words = " ".join(map(str, clicks.run))
+    assert "--start 2026-11-09 --end 2026-11-24 --topic shop.click.v1" in words
 
 
 def test_a_loaded_stack_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
