@@ -96,12 +96,17 @@ def follow(spark: SparkSession, streams: Sequence[Stream], settings: Settings, m
     with stop_signal() as stopped:
         queries = [(stream, _start(spark, stream, settings, once=False)) for stream in streams]
         while all(query.isActive for _, query in queries) and not stopped.wait(_POLL_SECONDS):
-            if mark and not mark.exists() and all(query.lastProgress for _, query in queries):
+            if mark and not mark.exists() and all(_has_looked(query) for _, query in queries):
                 mark.touch()
     for _, query in queries:
         query.stop()
     _raise_first(_end_of(stream, query) for stream, query in queries)
     return [stream.writer.tally for stream in streams]
+
+
+def _has_looked(query: StreamingQuery) -> bool:
+    """Whether it has found new records in its topic, or none."""
+    return bool(query.status["isDataAvailable"] or query.lastProgress)
 
 
 def _allow_rebuild(checkpoint: Checkpoint, job: StreamJob, *, rebuild: bool) -> None:
