@@ -105,13 +105,17 @@ export BUILDX_NO_DEFAULT_ATTESTATIONS := 1
 PROFILE ?= core streaming batch observe
 # Or the selection of a file in deployment/docker_compose (ENTRY=airflow_stack).
 ENTRY ?=
+# What it takes of the machine, in profiles: all of them unless it stands here.
+NEEDS_fastapi_only := core
+NEEDS_airflow_stack := core batch
+NEEDS := $(or $(NEEDS_$(ENTRY)),$(PROFILE))
 PROFILES := $(if $(ENTRY),,$(addprefix --profile ,$(sort core $(PROFILE))))
 COMPOSE := docker compose $(if $(ENTRY),-f docker-compose.yml -f deployment/docker_compose/$(ENTRY).yml)
 HAS_STACK := test -f config/installation.env && command -v docker >/dev/null
 
 .PHONY: up
 up: ## the stack in containers, built, loaded and healthy (PROFILE=core: without streams, unwatched, for a small machine)
-	@$$(deployment/local/find_python.sh) -m production_ops.compose_stack.preflight --profile $(PROFILE)
+	@$$(deployment/local/find_python.sh) -m production_ops.compose_stack.preflight --profile $(NEEDS)
 	@$(MAKE) images
 	@echo "Waiting until every service is healthy; the first time, history is loaded and a model trained (minutes: make logs s=first-load)."
 	@$(COMPOSE) $(PROFILES) up --detach --wait --remove-orphans

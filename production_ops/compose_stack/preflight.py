@@ -75,7 +75,12 @@ def room_faults(profiles: Sequence[str], memory_bytes: int, disk_bytes: int) -> 
     """Whether the profiles fit into what is free."""
     memory, disk = (sum(getattr(NEEDS[name], room) for name in profiles) for room in ("memory", "disk"))
     rooms = (
-        ("memory", memory_bytes, memory, "Close other programs, or set STACK_CUSTOMERS in config/compose.env."),
+        (
+            "memory",
+            memory_bytes,
+            memory,
+            "Start less (PROFILE=core), or set STACK_CUSTOMERS in config/compose.env.",
+        ),
         ("disk", disk_bytes, disk, "`docker system prune` frees what nothing uses."),
     )
     return [
