@@ -44,7 +44,8 @@ def build_clean(calendar: Calendar, seed: int, *, limit_customers: int | None = 
 
 def build_clicks(calendar: Calendar, seed: int, *, limit_customers: int | None = None) -> Events:
     """The clicks of the live weeks before any fault is planted."""
-    return _parts(calendar, seed, limit_customers)[0]()
+    recent, live = _recent_and_live(calendar, limit_customers)
+    return _clicks(recent, live, calendar, seed)
 
 
 def build_live(calendar: Calendar, seed: int, *, limit_customers: int | None = None) -> Events:
@@ -81,6 +82,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parts(calendar: Calendar, seed: int, limit_customers: int | None) -> list[Part]:
+    recent, live = _recent_and_live(calendar, limit_customers)
+    return [
+        lambda: _clicks(recent, live, calendar, seed),
+        lambda: simulate_pos(live, calendar, seed),
+        lambda: plant_fraud(generate_payments(live, seed), calendar, seed)[0],
+        lambda: inventory_feed(assortment(recent), recent, live, calendar, seed),
+    ]
+
+
+def _recent_and_live(calendar: Calendar, limit_customers: int | None) -> tuple[Lines, Lines]:
     live = complete_journey.lines(calendar, calendar.live_start, calendar.live_end, limit_customers=limit_customers)
     recent = complete_journey.lines(
         calendar,
@@ -90,16 +101,12 @@ def _parts(calendar: Calendar, seed: int, limit_customers: int | None) -> list[P
     )
     if len(live) == 0 or len(recent) == 0:
         raise DataError("No baskets fall in the live weeks.", "Raise --limit-customers.")
-    return [
-        lambda: generate_clickstream(recent, live, _shelves(recent, live), calendar, seed),
-        lambda: simulate_pos(live, calendar, seed),
-        lambda: plant_fraud(generate_payments(live, seed), calendar, seed)[0],
-        lambda: inventory_feed(assortment(recent), recent, live, calendar, seed),
-    ]
+    return recent, live
 
 
-def _shelves(recent: Lines, live: Lines) -> Shelves:
-    return Shelves.from_lines(recent, live.product_id, complete_journey.product_categories())
+def _clicks(recent: Lines, live: Lines, calendar: Calendar, seed: int) -> Events:
+    shelves = Shelves.from_lines(recent, live.product_id, complete_journey.product_categories())
+    return generate_clickstream(recent, live, shelves, calendar, seed)
 
 
 def _with_faults(clean: Sequence[Events], calendar: Calendar, seed: int) -> Events:

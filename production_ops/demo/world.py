@@ -18,13 +18,13 @@ from shared_utils.environments import flink_python, platform_python, spark_pytho
 from shared_utils.time_utils import day_start, epoch_day
 
 _JOBS = "batch_processing.spark_jobs"
-LEDGER = "live ledger"
 FLINK_JOBS = ("realtime_features", "session_aggregator", "fraud_pattern_detector")
 HISTORY = "history into silver"
 STORED = "features into Redis"
 TRAINED = "recommender trained"
 FITTED = "rankers fitted"
 """While a training fits, both cores are its own; it judges with one of them."""
+LEDGER = "live ledger"
 HOLDOUT_WEEKS = 7
 """Weeks before the live ones that no label of the training comes from: the global split of `measures.md`, rec-1."""
 
@@ -106,7 +106,7 @@ def past_steps(world: World) -> list[Step]:
         _step("POS archive written", "data_sources.pos_logs.write_archive", "--out", run / "archive", *_limit(world)),
         _step("products and promotions loaded", f"{_JOBS}.load_reference", *history_of(world)),
         _step(
-            "archive into bronze", f"{_JOBS}.load_pos_archive", *history,
+            "archive into bronze", f"{_JOBS}.load_archive", *history,
             "--archive", run / "archive", after=("POS archive written",),
         ),
         _step(
@@ -123,7 +123,7 @@ def past_click_steps(world: World) -> list[Step]:
     topic = ("--topic", CLICK)
     return [
         _step(written, "data_sources.user_activity.write_archive", "--out", run / "archive", *_limit(world)),
-        _step(loaded, f"{_JOBS}.load_pos_archive", *past, "--archive", run / "archive", *topic, after=(written,)),
+        _step(loaded, f"{_JOBS}.load_archive", *past, "--archive", run / "archive", *topic, after=(written,)),
         # After the history: both roads into silver write the tables of what it refuses.
         _step("past clicks into silver", f"{_JOBS}.join_bronze_to_silver", *past, *topic, after=(loaded, HISTORY)),
     ]

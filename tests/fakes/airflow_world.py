@@ -11,7 +11,7 @@ from batch_processing.spark_jobs import (
     aggregate_product_views,
     calculate_churn_features,
     join_bronze_to_silver,
-    load_pos_archive,
+    load_archive,
     load_reference,
     output_to_gold,
 )
@@ -75,7 +75,7 @@ def build(settings: Settings, folder: Path) -> None:
     write_kafka_rows(settings.lake.root, [sent for day in days for sent in kafka_day(day)])
     whole = _between(beginning, end + timedelta(days=2))
     load_reference.run(load_reference.parse(whole), settings)
-    load_pos_archive.run(load_pos_archive.parse([*whole, "--archive", str(folder / "archive")]), settings)
+    load_archive.run(load_archive.parse([*whole, "--archive", str(folder / "archive")]), settings)
     known = _between(beginning, start)
     join_bronze_to_silver.run(join_bronze_to_silver.parse(known), settings)
     calculate_churn_features.run(calculate_churn_features.parse(known), settings)

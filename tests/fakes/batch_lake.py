@@ -15,7 +15,7 @@ from deltalake import write_deltalake
 from batch_processing.interval import Interval
 from batch_processing.pipeline import load_pipeline
 from batch_processing.run_pipeline import DEFAULT_CONFIG, plan, run_steps
-from batch_processing.spark_jobs.load_pos_archive import _HEADERS
+from batch_processing.spark_jobs.load_archive import _HEADERS
 from contracts.topics_names import CLICK, INVENTORY, PAYMENT, TRANSACTION
 from data_lake import engine, tables
 from data_lake.catalog import BRONZE_OF_TOPIC

@@ -127,7 +127,7 @@ def load(folder: Path, interval: Interval, archive: Archive = POS) -> pa.Table:
 
 def parse(argv: Sequence[str] | None) -> Namespace:
     """The job's arguments."""
-    parser = job_parser("spark_jobs.load_pos_archive", __doc__)
+    parser = job_parser("spark_jobs.load_archive", __doc__)
     parser.add_argument("--archive", type=Path, required=True, help="folder of the archive")
     parser.add_argument("--topic", choices=sorted(ARCHIVES), default=TRANSACTION, help="whose archive it is")
     return parser.parse_args(argv)

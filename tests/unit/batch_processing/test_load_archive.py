@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from batch_processing.interval import Interval
-from batch_processing.spark_jobs.load_pos_archive import load, parse, read_lines, run, transform
+from batch_processing.spark_jobs.load_archive import load, parse, read_lines, run, transform
 from contracts.topics_names import CLICK, TRANSACTION
 from data_lake.catalog import BRONZE_CLICK, BRONZE_TRANSACTION
 from data_lake.compare import content_hash, read_table
