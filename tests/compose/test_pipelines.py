@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -13,7 +13,7 @@ import pytest
 
 from production_ops.compose_stack import first_start
 from tests.fakes.airflow_api import AirflowApi, wait_for
-from tests.fakes.compose_stack import INSTALLATION, ComposeStack
+from tests.fakes.compose_stack import INSTALLATION, ComposeStack, last_week
 from tests.fakes.serving_process import wait_until
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1_500)]
@@ -74,12 +74,6 @@ def challenger(stack: ComposeStack) -> dict[str, Any]:
     )
     version = answer.raise_for_status().json()["model_version"]
     return {"version": version["version"], **{tag["key"]: tag["value"] for tag in version["tags"]}}
-
-
-def last_week() -> tuple[date, date]:
-    """The last days of history: first, and first after."""
-    end = date.fromisoformat(first_start.read(INSTALLATION)["STACK_LIVE_END"])
-    return end - timedelta(weeks=first_start.LIVE_WEEKS + 1), end - timedelta(weeks=first_start.LIVE_WEEKS)
 
 
 def _two(runs: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
