@@ -137,6 +137,14 @@ def test_a_training_that_a_user_starts_succeeds_too(stack: ComposeStack, airflow
     assert int(challenger(stack)["version"]) == before + 1
 
 
+def test_the_landing_page_shows_these_runs(stack: ComposeStack) -> None:
+    answer = stack.ask("/first-page/runs").json()
+
+    shown = {dag["dag"]: {run["state"] for run in dag["runs"]} for dag in answer["data"]["dags"]}
+    assert shown.keys() == {ETL, TRAIN}
+    assert all("success" in states and "failed" not in states for states in shown.values())
+
+
 def test_killed_airflow_servers_come_back_within_a_minute(stack: ComposeStack, airflow: AirflowApi) -> None:
     before = {name: stack.started_at(name) for name in KILLED}
     for name in KILLED:
