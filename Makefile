@@ -163,6 +163,10 @@ up-report: ## image sizes and idle memory of the running stack (ARGS=--cold-buil
 test-compose: setup ## the stack as a user meets it: up, asked, clicked, services killed, balanced, down (minutes)
 	@$(PY) -m pytest tests/compose -m compose $(ARGS)
 
+.PHONY: test-core
+test-core: setup ## the same for PROFILE=core alone, a part of the check of every change
+	@PROFILE=core $(PY) -m pytest tests/compose/test_core_journey.py tests/compose/test_lake.py -m compose $(ARGS)
+
 .PHONY: lock
 lock: $(BOOT)/.done ## resolve the dependencies anew into requirements/*.txt
 	$(UV) pip compile requirements/bootstrap.in --universal --generate-hashes --no-header --python-version 3.11 -q -o requirements/bootstrap.txt

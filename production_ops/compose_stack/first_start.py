@@ -26,6 +26,10 @@ def _secret() -> str:
     return secrets.token_hex(_BYTES)
 
 
+def _access_key() -> str:
+    return secrets.token_hex(10)
+
+
 def live_end(today: date) -> date:
     """The Monday on which the live weeks end, when they began on the last Monday: history ends this week."""
     return today - timedelta(days=today.weekday()) + timedelta(weeks=LIVE_WEEKS)
@@ -46,8 +50,12 @@ def makers(today: date) -> Mapping[str, Callable[[], str]]:
         "MLFLOW_ADMIN_USERNAME": lambda: "admin",
         "MLFLOW_ADMIN_PASSWORD": _secret,
         "MLFLOW_FLASK_SECRET": _secret,
-        "S3_ACCESS_KEY": lambda: secrets.token_hex(10),
+        "S3_ACCESS_KEY": _access_key,
         "S3_SECRET_KEY": _secret,
+        "S3_READER_ACCESS_KEY": _access_key,
+        "S3_READER_SECRET_KEY": _secret,
+        "S3_MLFLOW_ACCESS_KEY": _access_key,
+        "S3_MLFLOW_SECRET_KEY": _secret,
     }
 
 

@@ -7,12 +7,14 @@ import pytest
 
 from production_ops.compose_stack import first_start
 from tests.fakes.compose_stack import INSTALLATION, ComposeStack
+from tests.fakes.serving_process import wait_until
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1_500)]
 
 ANYBODY = "/v1/recommendations/1?limit=5"
 HOUSEHOLDS = range(1, 2_500)
 KILLED = ("serving", "redis", "kafka")
+KILLED_ALONE = ("object-store", "postgres", "mlflow", "sail", "feature-writer", "replay", "first-page", "gateway")
 HEALTHY_AGAIN_SECONDS = 60.0
 DEFAULT_LOGINS = [("admin", "password1234"), ("admin", "password"), ("admin", "admin"), ("mlflow", "mlflow")]
 
@@ -49,6 +51,13 @@ def test_s19_every_answer_carries_the_headers(stack: ComposeStack, path: str) ->
     assert headers["server"] == "nginx"
 
 
+@pytest.mark.parametrize("port", ["url", "mlflow_url", "prometheus_url", "airflow_url"])
+def test_s19_a_foreign_name_that_leads_here_reaches_nothing(stack: ComposeStack, port: str) -> None:
+    rebound = httpx.get(getattr(stack, port), headers={"Host": "evil.example"}, trust_env=False)
+
+    assert rebound.status_code == 421
+
+
 def test_s14_mlflow_knows_the_generated_login_alone(stack: ComposeStack) -> None:
     search = f"{stack.mlflow_url}/api/2.0/mlflow/registered-models/get?name=recommender"
     made = first_start.read(INSTALLATION)
@@ -74,6 +83,16 @@ def test_killed_services_come_back_within_a_minute(stack: ComposeStack, token: s
 
     assert stack.seconds_until_well(HEALTHY_AGAIN_SECONDS) <= HEALTHY_AGAIN_SECONDS
     assert all(stack.started_at(name) != before[name] for name in KILLED)
+    assert stack.ask(shelf, token).json()["degraded"] is False
+
+
+@pytest.mark.parametrize("service", KILLED_ALONE)
+def test_any_other_one_is_back_within_a_minute_too(stack: ComposeStack, token: str, shelf: str, service: str) -> None:
+    before = stack.started_at(service)
+    stack.kill(service)
+    wait_until(lambda: stack.started_at(service) != before, f"{service} to start again", HEALTHY_AGAIN_SECONDS)
+
+    assert stack.seconds_until_well(HEALTHY_AGAIN_SECONDS) <= HEALTHY_AGAIN_SECONDS
     assert stack.ask(shelf, token).json()["degraded"] is False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -13,7 +13,7 @@ import pytest
 
 from production_ops.compose_stack import first_start
 from tests.fakes.airflow_api import AirflowApi, wait_for
-from tests.fakes.compose_stack import INSTALLATION, ComposeStack
+from tests.fakes.compose_stack import INSTALLATION, ComposeStack, last_week
 from tests.fakes.serving_process import wait_until
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1_500)]
@@ -76,12 +76,6 @@ def challenger(stack: ComposeStack) -> dict[str, Any]:
     return {"version": version["version"], **{tag["key"]: tag["value"] for tag in version["tags"]}}
 
 
-def last_week() -> tuple[date, date]:
-    """The last days of history: first, and first after."""
-    end = date.fromisoformat(first_start.read(INSTALLATION)["STACK_LIVE_END"])
-    return end - timedelta(weeks=first_start.LIVE_WEEKS + 1), end - timedelta(weeks=first_start.LIVE_WEEKS)
-
-
 def _two(runs: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
     return runs if len(runs) == 2 else None
 
@@ -141,6 +135,14 @@ def test_a_training_that_a_user_starts_succeeds_too(stack: ComposeStack, airflow
     airflow.finished(TRAIN, airflow.trigger(TRAIN, cutoff=str(cutoff)))
 
     assert int(challenger(stack)["version"]) == before + 1
+
+
+def test_the_landing_page_shows_these_runs(stack: ComposeStack) -> None:
+    answer = stack.ask("/first-page/runs").json()
+
+    shown = {dag["dag"]: {run["state"] for run in dag["runs"]} for dag in answer["data"]["dags"]}
+    assert shown.keys() == {ETL, TRAIN}
+    assert all("success" in states and "failed" not in states for states in shown.values())
 
 
 def test_killed_airflow_servers_come_back_within_a_minute(stack: ComposeStack, airflow: AirflowApi) -> None:

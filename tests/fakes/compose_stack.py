@@ -8,16 +8,24 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
 
+from production_ops.compose_stack import first_start
 from shared_utils.local_stack.ports import free_port
 from shared_utils.settings import REPO_ROOT
 
 PROJECT = "shop-journey"
 _COMPOSE = ("docker", "compose", "--profile", "*")
 INSTALLATION = REPO_ROOT / "config" / "installation.env"
+
+
+def last_week() -> tuple[date, date]:
+    """The last days of history: first, and first after."""
+    end = date.fromisoformat(first_start.read(INSTALLATION)["STACK_LIVE_END"])
+    return end - timedelta(weeks=first_start.LIVE_WEEKS + 1), end - timedelta(weeks=first_start.LIVE_WEEKS)
 
 
 class ComposeStack:
