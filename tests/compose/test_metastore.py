@@ -89,7 +89,8 @@ def test_a_table_that_is_nowhere_in_the_lake_is_refused(stack: ComposeStack) -> 
     assert "gold.astray" not in names(stack)
 
 
-def test_f17_without_the_metastore_paths_are_read_and_names_fail_clearly(stack: ComposeStack) -> None:
+def test_without_the_metastore_paths_are_read_and_names_fail_clearly(stack: ComposeStack) -> None:
+    """F17 of the promises."""
     before = rows_by_path(stack)
     stack.compose("stop", "hive-metastore")
     try:
