@@ -38,11 +38,12 @@ def register(session: SparkSession, lake_root: LakeRoot) -> None:
     if not found:
         raise DataError(f"The lake at {lake_root} has no table.", "Run `make demo`, or set SHOP_LAKE__ROOT.")
     try:
-        for statement in create_statements(found, lake_root):
+        nameless = [table for table in found if not session.catalog.tableExists(table.full_name)]
+        for statement in create_statements(nameless, lake_root):
             session.sql(statement).collect()
     except PySparkException as exc:
         raise DependencyError(
-            f"The engine's catalogue takes no names ({str(exc).splitlines()[0]}).",
+            f"The engine's catalogue does not answer ({_said(exc)}).",
             "Look into the log of the metastore: make logs s=hive-metastore.",
         ) from exc
 
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 console.print(_answer(session, query, arguments.limit))
             except PySparkException as exc:
                 refused = True
-                console.print(str(exc), style="red", markup=False)
+                console.print(_said(exc), style="red", markup=False)
         engine.close()
     return int(refused and arguments.query is not None)
 
@@ -94,6 +95,11 @@ def _answer(session: SparkSession, query: str, limit: int) -> TextTable:
     for row in frame.collect():
         text.add_row(*("" if value is None else str(value) for value in row))
     return text
+
+
+def _said(exc: PySparkException) -> str:
+    """What the engine said, without where in its JVM."""
+    return str(exc).partition("\n\nJVM stacktrace:")[0]
 
 
 if __name__ == "__main__":

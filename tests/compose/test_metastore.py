@@ -50,7 +50,9 @@ def names(stack: ComposeStack) -> set[str]:
 
 def rows_by_path(stack: ComposeStack) -> int:
     """How many rows Spark reads of a table that it is told the folder of."""
-    return int(stack.compose("run", "--rm", "--no-TTY", "tools", "python", "-c", ROWS_BY_PATH).splitlines()[-1])
+    # From its input: with `python -c` pyspark looks for an engine of its own.
+    script = f"python - <<'PY'\n{ROWS_BY_PATH}\nPY"
+    return int(stack.compose("run", "--rm", "--no-TTY", "tools", "sh", "-c", script).splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_without_the_metastore_paths_are_read_and_names_fail_clearly(stack: Comp
         refused = ask(stack, "SHOW SCHEMAS")
         assert refused.returncode == DependencyError.exit_code
         assert "make logs s=hive-metastore" in refused.stderr
-        assert "Traceback" not in refused.stderr
+        assert "\tat " not in refused.stderr
     finally:
         stack.compose("start", "hive-metastore")
     stack.seconds_until_well(HEALTHY_AGAIN_SECONDS)

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from pyspark.errors import PySparkException
 
 from data_lake import ddl, tables
-from data_lake.catalog import PRODUCT, SILVER_CLICK, TABLES
+from data_lake.catalog import PRODUCT, PROMOTION, SILVER_CLICK, TABLES
 from data_lake.ddl import create_statements
 from data_lake.sql import queries, register
 from data_lake.storage import S3Root
@@ -53,18 +53,27 @@ def test_a_script_that_is_not_the_catalogues_is_seen_and_written_anew(
     assert ddl.main(["--check"]) == 1
 
 
-def test_a_catalogue_that_does_not_answer_is_said(tmp_path: Path) -> None:
-    tables.create(PRODUCT, tmp_path, "product_id bigint")
+def catalogue_of(*names: str) -> Mock:
+    """A session whose catalogue has these names."""
     session = Mock()
-    session.sql.side_effect = PySparkException("MetaException: Could not connect to meta store\n\tat java.base")
+    session.catalog.tableExists.side_effect = names.__contains__
+    return session
 
-    with pytest.raises(DependencyError, match=r"takes no names \(MetaException: Could not connect to meta store\)"):
+
+def test_a_catalogue_that_does_not_answer_is_said_without_its_stack(tmp_path: Path) -> None:
+    tables.create(PRODUCT, tmp_path, "product_id bigint")
+    session = catalogue_of()
+    session.sql.side_effect = PySparkException("Could not connect to meta store\n\nJVM stacktrace:\nat java.base")
+
+    with pytest.raises(DependencyError, match=r"does not answer \(Could not connect to meta store\)\.") as caught:
         register(session, tmp_path)
+    assert "hive-metastore" in caught.value.remedy
 
 
-def test_only_tables_that_exist_are_named(tmp_path: Path) -> None:
-    tables.create(PRODUCT, tmp_path, "product_id bigint")
-    session = Mock()
+def test_tables_that_exist_and_have_no_name_get_one(tmp_path: Path) -> None:
+    for table in (PRODUCT, PROMOTION):
+        tables.create(table, tmp_path, "product_id bigint, week_start date")
+    session = catalogue_of(PROMOTION.full_name)
 
     register(session, tmp_path)
 
