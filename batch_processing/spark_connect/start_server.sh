@@ -12,4 +12,5 @@ exec spark-submit --master 'local[*]' --properties-file $HERE/spark_connect.conf
   --conf spark.connect.grpc.binding.address=0.0.0.0 --conf spark.connect.grpc.binding.port=15002 \
   --conf spark.local.dir=/data --conf spark.sql.warehouse.dir=file:/warehouse \
   --conf spark.sql.catalogImplementation=hive --conf spark.hadoop.hive.metastore.uris=thrift://hive-metastore:9083 \
+  --conf spark.hadoop.hive.metastore.client.socket.timeout=30s \
   spark-internal
