@@ -9,8 +9,10 @@ import pytest
 
 from production_ops.compose_stack import first_start
 from shared_utils.settings import REPO_ROOT
-from tests.fakes.compose_stack import INSTALLATION, ComposeStack
+from tests.fakes.compose_stack import INSTALLATION, PROJECT, ComposeStack
+from tests.fakes.container_events import recorded, start_seconds, start_table
 
+COSTS = pytest.StashKey[str]()
 SETTINGS = {
     "PROFILE": "streaming batch observe",
     "STACK_CUSTOMERS": "400",
@@ -31,16 +33,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(skip)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if COSTS in config.stash:
+        terminalreporter.section("what the stack took")
+        terminalreporter.write(config.stash[COSTS])
+
+
 @pytest.fixture(scope="session")
-def stack() -> Iterator[ComposeStack]:
+def stack(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
     """Every profile, loaded with a few households; gone at the end, whatever happened."""
     if shutil.which("docker") is None:
         pytest.skip("there is no Docker here")
     own_installation = not INSTALLATION.exists()
     stack = ComposeStack(SETTINGS)
+    events = tmp_path_factory.mktemp("stack") / "events.jsonl"
     try:
-        stack.make("up")
+        with recorded(PROJECT, events):
+            stack.make("up")
         yield stack
+        started = start_seconds(events.read_text(encoding="utf-8").splitlines())
+        pytestconfig.stash[COSTS] = f"{start_table(started)}\n{stack.make('up-report')}\n"
     finally:
         if INSTALLATION.exists():
             stack.compose("down", "--volumes", "--remove-orphans")
