@@ -107,9 +107,12 @@ def test_without_the_metastore_paths_are_read_and_names_fail_clearly(stack: Comp
     assert "gold" in answer(stack, "SHOW SCHEMAS")
 
 
-def test_killed_servers_come_back_within_a_minute_and_know_the_names(stack: ComposeStack) -> None:
+def test_killed_servers_come_back_within_a_minute_know_the_names_and_take_new_ones(stack: ComposeStack) -> None:
     for name in KILLED:
         stack.kill(name)
 
     assert stack.seconds_until_well(HEALTHY_AGAIN_SECONDS) <= HEALTHY_AGAIN_SECONDS
     assert "customer_features" in answer(stack, "SHOW TABLES IN gold")
+    answer(stack, f"DROP TABLE {LATER}")
+    assert "gold" in answer(stack, "SHOW SCHEMAS")
+    assert LATER in names(stack)
