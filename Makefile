@@ -66,6 +66,7 @@ check: setup ## format, lint, types, import order, generated code, published con
 	@$(PLATFORM)/bin/lint-imports
 	@$(PY) -m contracts.generate --check
 	@$(PY) -m contracts.check_published
+	@$(PY) -m data_lake.ddl --check
 
 .PHONY: bench
 bench: setup ## both engines over the whole year, compared row by row
@@ -84,8 +85,8 @@ airflow: setup $(AIRFLOW)/.done ## the pipelines in Airflow's UI until Ctrl-C (A
 	@$(PY) -m airflow_orchestration $(ARGS)
 
 .PHONY: sql
-sql: setup ## SQL on the lake's tables (ARGS='-c "SELECT 1"'; SHOP_LAKE__ROOT names another lake)
-	@$(PY) -m data_lake.sql $(ARGS)
+sql: $(if $(STACK),,setup) ## SQL on the lake's tables (ARGS='-c "SELECT 1"'; SHOP_LAKE__ROOT names another lake; STACK=1: the running stack's)
+	@$(if $(STACK),docker compose --profile '*' run --rm tools python -m data_lake.sql --registered,$(PY) -m data_lake.sql) $(ARGS)
 
 .PHONY: doctor
 doctor: ## what this machine has, what is wrong with it, and what to do

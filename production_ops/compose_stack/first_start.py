@@ -45,6 +45,7 @@ def makers(today: date) -> Mapping[str, Callable[[], str]]:
         "MLFLOW_DB_PASSWORD": _secret,
         "MONITOR_DB_PASSWORD": _secret,
         "AIRFLOW_DB_PASSWORD": _secret,
+        "METASTORE_DB_PASSWORD": _secret,
         "AIRFLOW_ADMIN_PASSWORD": _secret,
         "MLFLOW_ADMIN_USERNAME": lambda: "admin",
         "MLFLOW_ADMIN_PASSWORD": _secret,

@@ -38,7 +38,7 @@ class Need:
 NEEDS: Final[Mapping[str, Need]] = {
     "core": Need(memory=5.0, disk=8.0),
     "streaming": Need(memory=3.5, disk=4.0),
-    "batch": Need(memory=2.0, disk=1.0),
+    "batch": Need(memory=4.0, disk=3.0),
     "observe": Need(memory=0.5, disk=1.0),
 }
 

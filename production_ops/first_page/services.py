@@ -224,6 +224,8 @@ PARTS: Final[Sequence[tuple[str, Sequence[Service]]]] = (
             Service("airflow-scheduler", "starts what is due", _airflow("scheduler"), through=AIRFLOW),
             Service("airflow-dag-processor", "reads the pipelines", _airflow("dag_processor"), through=AIRFLOW),
             Service("airflow-triggerer", "waits for bronze", _airflow("triggerer"), through=AIRFLOW),
+            Service("spark-connect", "Apache Spark, for SQL by name", within_reach=False),
+            Service("hive-metastore", "the tables’ names", within_reach=False),
         ),
     ),
     (

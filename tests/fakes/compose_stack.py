@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -104,9 +104,9 @@ class ComposeStack:
             for name in self._run("docker", *words, "--filter", f"label=com.docker.compose.project={PROJECT}").split()
         ]
 
-    def tool(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a module of the repository inside the stack."""
-        return self._do(*_COMPOSE, "run", "--rm", "--no-TTY", "tools", "python", "-m", module, *arguments)
+    def tool(self, module: str, *arguments: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        """Run a module of the repository inside the stack; `options` are those of `docker compose run`."""
+        return self._do(*_COMPOSE, "run", "--rm", "--no-TTY", *options, "tools", "python", "-m", module, *arguments)
 
     def flink(self, path: str) -> Any:
         """A document of the JobManager, which only the stack's own networks reach; None while it is away."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -37,10 +36,10 @@ from tests.fakes.batch_lake import (
 )
 from tests.fakes.fault_plan import whole_only
 from tests.fakes.object_lake import lake_in
+from tests.fakes.sql_guide import GUIDE_QUERIES
 
 pytestmark = pytest.mark.integration
 FLOAT_REL = 1e-9
-SQL_GUIDE = Path(sql.__file__).with_name("SQL.md")
 # With a Monday: the co-purchase snapshot's day.
 INTERVAL = Interval(history().start + timedelta(days=5), history().start + timedelta(days=8))
 
@@ -116,7 +115,7 @@ def test_a_table_on_s3_is_compacted_and_keeps_its_rows(world: World) -> None:
     assert compare(before, after, TRANSACTION_LINE.key).equal
 
 
-@pytest.mark.parametrize("query", re.findall(r"```sql\n(.+?);\n```", SQL_GUIDE.read_text(), re.DOTALL))
+@pytest.mark.parametrize("query", GUIDE_QUERIES)
 def test_each_query_of_the_guide_answers_alike_on_s3_and_on_a_local_folder(world: World, query: str) -> None:
     answers = []
     for root in world.roots:

@@ -151,6 +151,16 @@ def test_s17_every_service_of_the_stack_keeps_the_rule(
     assert rule(document) == []
 
 
+def test_s17_the_metastore_which_asks_for_no_password_is_reached_by_spark_alone(
+    stack: tuple[dict[str, Any], dict[str, str]],
+) -> None:
+    services = stack[0]["services"]
+    its_own = set(services["hive-metastore"]["networks"])
+    beside = {name for name, service in services.items() if its_own & set(service.get("networks") or {})}
+
+    assert beside == {"hive-metastore", "postgres", "spark-connect"}
+
+
 def test_s14_every_secret_of_the_stack_is_a_generated_one(stack: tuple[dict[str, Any], dict[str, str]]) -> None:
     document, installation = stack
 
