@@ -19,7 +19,7 @@ FLINK_JOBS = {"realtime_features", "session_aggregator", "fraud_pattern_detector
 SHOPPERS = 3
 HEALTHY_AGAIN_SECONDS = 60.0
 INTO_THE_LAKE_SECONDS = 60.0
-SETTLED_SECONDS = 120.0
+SETTLED_SECONDS = 300.0
 
 
 @pytest.fixture(scope="module")
