@@ -11,7 +11,7 @@ from typing import Final, Self
 
 import psutil
 
-_EVERY_SECONDS: Final = 0.5
+_EVERY_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
