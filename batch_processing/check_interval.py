@@ -2,6 +2,10 @@
 
 Reads: silver.transaction_line, gold.{daily_customer, daily_product_sales, customer_features}; by DuckDB, so that no
 engine checks its own work. Writes nothing. Grain: one finding per check and day.
+
+A day without a basket is one on which the shop was closed, or one that was lost. Bronze tells: a closed day has its
+clicks, its stock or its place inside an archive, but no basket that was accepted. So for such days alone it reads
+bronze.{transaction, click, payment, inventory, quarantine} and silver.{late_event, duplicate_event} too.
 """
 
 from __future__ import annotations
@@ -14,8 +18,20 @@ import duckdb
 import structlog
 
 from batch_processing.interval import Interval, interval_of, job_parser
+from contracts.topics_names import SHOP_TOPICS, TRANSACTION
 from data_lake import tables
-from data_lake.catalog import CUSTOMER_FEATURES, DAILY_CUSTOMER, DAILY_PRODUCT_SALES, TRANSACTION_LINE, Table
+from data_lake.catalog import (
+    BRONZE_OF_TOPIC,
+    CUSTOMER_FEATURES,
+    DAILY_CUSTOMER,
+    DAILY_PRODUCT_SALES,
+    DUPLICATE_EVENT,
+    LATE_EVENT,
+    QUARANTINE,
+    SOURCE_KAFKA,
+    TRANSACTION_LINE,
+    Table,
+)
 from data_lake.storage import LakeRoot, root_of
 from shared_utils.cli import run_main
 from shared_utils.errors import DataError, ProofFailedError
@@ -24,6 +40,8 @@ from shared_utils.settings import load_settings
 log = structlog.get_logger(__name__)
 
 _TABLES: Final[tuple[Table, ...]] = (TRANSACTION_LINE, DAILY_CUSTOMER, DAILY_PRODUCT_SALES, CUSTOMER_FEATURES)
+# Where a basket that bronze holds may be instead of in silver.
+_SET_ASIDE: Final[tuple[Table, ...]] = (QUARANTINE, LATE_EVENT, DUPLICATE_EVENT)
 _NAMED: Final = 5
 
 
@@ -40,8 +58,10 @@ class Finding:
         return f"{self.day} {self.check}: {self.found} instead of {self.expected}"
 
 
-def findings(lake_root: LakeRoot, interval: Interval) -> list[Finding]:
+def findings(lake_root: LakeRoot, interval: Interval, *, horizon_days: int) -> list[Finding]:
     """Everything that is wrong in the interval.
+
+    `horizon_days` is how many days before or after its own one an event may have arrived.
 
     Raises:
         DataError: a table does not exist.
@@ -53,7 +73,23 @@ def findings(lake_root: LakeRoot, interval: Interval) -> list[Finding]:
                 raise DataError(f"{table.full_name} does not exist.", "Run the job that writes it first.")
             connection.register(table.name, tables.open_delta(table, lake_root).to_pyarrow_dataset())
         connection.execute(_DAYS, [interval.start, interval.end])
+        connection.execute(_RECEIVED)
+        if connection.execute("SELECT day FROM idle").fetchall():
+            _read_received(connection, lake_root, interval.widened(before=horizon_days, after=horizon_days))
         return [finding for name, query in CHECKS.items() for finding in _ask(connection, name, query)]
+
+
+def _read_received(connection: duckdb.DuckDBPyConnection, lake_root: LakeRoot, arrivals: Interval) -> None:
+    """What bronze holds of the days without a basket, and whether it has another place than silver."""
+    for table in filter(lambda table: tables.exists(table, lake_root), _SET_ASIDE):
+        connection.register("aside", tables.open_delta(table, lake_root).to_pyarrow_dataset())
+        connection.execute('INSERT INTO set_aside SELECT topic, partition, "offset" FROM aside')
+    for topic in SHOP_TOPICS:
+        table = BRONZE_OF_TOPIC[topic]
+        if tables.exists(table, lake_root):
+            connection.register("arrived", tables.open_delta(table, lake_root).to_pyarrow_dataset())
+            connection.execute(_OF_STREAMS, [arrivals.start, arrivals.end])
+            connection.execute(_OF_ARCHIVES, {"stream": SOURCE_KAFKA})
 
 
 def _ask(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> Iterator[Finding]:
@@ -64,6 +100,31 @@ def _ask(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> Iterat
 _DAYS: Final = """
 CREATE TEMP TABLE days AS
 SELECT unnest(generate_series($1::DATE, $2::DATE - 1, INTERVAL 1 DAY))::DATE AS day
+"""
+
+_RECEIVED: Final = """
+CREATE TEMP TABLE idle AS SELECT day FROM days WHERE day NOT IN (SELECT DISTINCT event_date FROM transaction_line);
+CREATE TEMP TABLE set_aside (topic VARCHAR, partition INTEGER, "offset" BIGINT);
+CREATE TEMP TABLE received (topic VARCHAR, partition INTEGER, "offset" BIGINT, day DATE);
+CREATE TEMP TABLE archived (day DATE)
+"""
+
+# Bronze holds what was received, be it JSON or not: what has no readable event time is of no day.
+_OF_STREAMS: Final = """
+INSERT INTO received
+SELECT topic, partition, "offset", event_day FROM (
+    SELECT topic, partition, "offset",
+        try(json_extract_string(decode(value, 'replace'), '$.event_time')::TIMESTAMPTZ::DATE) AS event_day
+    FROM arrived WHERE ingest_date >= $1 AND ingest_date < $2
+) WHERE event_day IN (SELECT day FROM idle)
+"""
+
+# An archive is loaded as a whole: a day without a line between its first and its last one is no lost day.
+_OF_ARCHIVES: Final = """
+INSERT INTO archived
+SELECT day FROM idle
+JOIN (SELECT min(ingest_date) AS first, max(ingest_date) AS last FROM arrived WHERE source <> $stream GROUP BY source)
+    ON day BETWEEN first AND last
 """
 
 
@@ -84,10 +145,15 @@ def _spend(table: Table) -> str:
 
 
 CHECKS: Final[Mapping[str, str]] = {
-    "days without a basket": """
-        SELECT day, 0 AS expected, 1 AS found FROM days
-        WHERE day NOT IN (SELECT DISTINCT event_date FROM transaction_line)
+    "days of which bronze holds an event": """
+        SELECT day, 1 AS expected, 0 AS found FROM idle
+        WHERE day NOT IN (SELECT day FROM received UNION ALL SELECT day FROM archived)
     """,
+    "baskets of bronze without a place": f"""
+        SELECT day, 0 AS expected, count(*) AS found
+        FROM received ANTI JOIN set_aside USING (topic, partition, "offset")
+        WHERE topic = '{TRANSACTION}' GROUP BY day
+    """,  # noqa: S608 (a topic's name)
     **{f"rows of {table.full_name}, each key once": _repeated(table) for table in _TABLES},
     **{f"cents of {table.full_name}": _spend(table) for table in (DAILY_CUSTOMER, DAILY_PRODUCT_SALES)},
     "customers with features": """
@@ -109,7 +175,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         ProofFailedError: something is wrong; the message names the first findings.
     """
     interval = interval_of(job_parser("check_interval", __doc__).parse_args(argv))
-    wrong = findings(root_of(load_settings()), interval)
+    settings = load_settings()
+    wrong = findings(root_of(settings), interval, horizon_days=settings.lake.id_horizon_days)
     if wrong:
         first = "; ".join(map(str, wrong[:_NAMED]))
         raise ProofFailedError(

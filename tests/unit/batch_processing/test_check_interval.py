@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,12 +13,36 @@ from deltalake import write_deltalake
 
 from batch_processing.check_interval import CHECKS, findings
 from batch_processing.interval import Interval
-from data_lake.catalog import CUSTOMER_FEATURES, DAILY_CUSTOMER, DAILY_PRODUCT_SALES, TRANSACTION_LINE, Table
+from contracts.topics_names import CLICK, TRANSACTION
+from data_lake.catalog import (
+    BRONZE_CLICK,
+    BRONZE_TRANSACTION,
+    CUSTOMER_FEATURES,
+    DAILY_CUSTOMER,
+    DAILY_PRODUCT_SALES,
+    QUARANTINE,
+    SOURCE_KAFKA,
+    TRANSACTION_LINE,
+    Table,
+)
+from data_lake.transforms.bronze import SOURCE_POS_ARCHIVE
 from shared_utils.errors import DataError
 
-FIRST, SECOND = date(2026, 11, 2), date(2026, 11, 3)
-BOTH = Interval(FIRST, SECOND + timedelta(days=1))
+FIRST, SECOND, THIRD = (date(2026, 11, day) for day in (2, 3, 4))
+BOTH = Interval(FIRST, THIRD)
 Spoil = Callable[[pa.Table], pa.Table]
+
+
+def received(topic: str, *days: date, source: str = SOURCE_KAFKA) -> pa.Table:
+    """Bronze rows as far as the check reads them: an event of each day, and a line that is no JSON."""
+    noons = [datetime.combine(day, time(12), UTC) for day in days]
+    values = [f'{{"event_time":"{noon:%Y-%m-%dT%H:%M:%S.000Z}"}}'.encode() for noon in noons]
+    return pa.table({
+        "topic": [topic] * (len(days) + 1), "partition": pa.array([0] * (len(days) + 1), pa.int32()),
+        "offset": range(len(days) + 1), "value": [*values, b"\xff{"], "source": [source] * (len(days) + 1),
+        "ingest_date": [*days, FIRST],
+    })  # fmt: skip
+
 
 LAKE: dict[Table, pa.Table] = {
     TRANSACTION_LINE: pa.table({
@@ -32,6 +56,15 @@ LAKE: dict[Table, pa.Table] = {
     CUSTOMER_FEATURES: pa.table({
         "customer_id": [7, 7, 8], "event_date": [FIRST, SECOND, SECOND], "event_timestamp": [3, 4, 4],
     }),
+    BRONZE_TRANSACTION: received(TRANSACTION, FIRST, SECOND),
+}  # fmt: skip
+# The second day was a holiday: the shop took no basket.
+HOLIDAY: dict[Table, pa.Table] = {
+    **{table: rows.filter(pc.equal(rows["event_date"], pa.scalar(FIRST)))
+       for table, rows in LAKE.items() if "event_date" in rows.column_names},
+    CUSTOMER_FEATURES: LAKE[CUSTOMER_FEATURES].slice(0, 2),
+    BRONZE_TRANSACTION: received(TRANSACTION, FIRST, THIRD),
+    BRONZE_CLICK: received(CLICK, FIRST, SECOND, THIRD),
 }  # fmt: skip
 
 
@@ -49,19 +82,27 @@ def a_cent_more(rows: pa.Table) -> pa.Table:
 
 
 def write(root: Path, spoiled: Table | None = None, spoil: Spoil = lambda rows: rows) -> Path:
-    for table, rows in LAKE.items():
-        write_deltalake(table.path(root), spoil(rows) if table is spoiled else rows)
+    return write_all(root, {table: spoil(rows) if table is spoiled else rows for table, rows in LAKE.items()})
+
+
+def write_all(root: Path, lake: dict[Table, pa.Table]) -> Path:
+    for table, rows in lake.items():
+        write_deltalake(table.path(root), rows)
     return root
 
 
+def told_of(root: Path, interval: Interval = BOTH) -> list[str]:
+    return [str(finding) for finding in findings(root, interval, horizon_days=30)]
+
+
 def test_a_lake_that_agrees_has_no_finding(tmp_path: Path) -> None:
-    assert findings(write(tmp_path), BOTH) == []
+    assert told_of(write(tmp_path)) == []
 
 
 @pytest.mark.parametrize(
     ("table", "spoil", "told"),
     [
-        (TRANSACTION_LINE, without_last, "2026-11-03 days without a basket: 1 instead of 0"),
+        (TRANSACTION_LINE, without_last, "2026-11-03 baskets of bronze without a place: 1 instead of 0"),
         (TRANSACTION_LINE, last_twice, "2026-11-03 rows of silver.transaction_line, each key once: 2 instead of 1"),
         (DAILY_CUSTOMER, last_twice, "2026-11-03 rows of gold.daily_customer, each key once: 2 instead of 1"),
         (DAILY_PRODUCT_SALES, last_twice, "2026-11-03 rows of gold.daily_product_sales, each key once: 2 instead of 1"),
@@ -72,22 +113,50 @@ def test_a_lake_that_agrees_has_no_finding(tmp_path: Path) -> None:
     ],
 )
 def test_each_check_sees_its_fault(tmp_path: Path, table: Table, spoil: Spoil, told: str) -> None:
-    assert told in map(str, findings(write(tmp_path, table, spoil), BOTH))
+    assert told in told_of(write(tmp_path, table, spoil))
 
 
-def test_every_check_has_a_fault_above() -> None:
+def test_every_check_has_a_fault_above_or_below() -> None:
     (mark,) = test_each_check_sees_its_fault.pytestmark
     told = {row[2].partition(" ")[2].partition(":")[0] for row in mark.args[1]}
 
-    assert told == set(CHECKS)
+    assert told | {"days of which bronze holds an event"} == set(CHECKS)
+
+
+def test_a_day_on_which_the_shop_was_closed_is_no_fault(tmp_path: Path) -> None:
+    assert told_of(write_all(tmp_path, HOLIDAY)) == []
+
+
+def test_a_day_of_which_nothing_was_received_is_one(tmp_path: Path) -> None:
+    root = write_all(tmp_path, {**HOLIDAY, BRONZE_CLICK: received(CLICK, FIRST, THIRD)})
+
+    assert told_of(root) == ["2026-11-03 days of which bronze holds an event: 0 instead of 1"]
+
+
+def test_an_archive_may_have_days_without_a_line_inside_but_not_behind_its_end(tmp_path: Path) -> None:
+    archive = received(TRANSACTION, FIRST, THIRD, source=SOURCE_POS_ARCHIVE)
+    root = write_all(tmp_path, {**HOLIDAY, BRONZE_TRANSACTION: archive, BRONZE_CLICK: received(CLICK)})
+
+    assert told_of(root) == []
+    later = told_of(root, Interval(THIRD + timedelta(days=1), THIRD + timedelta(days=2)))
+    assert "2026-11-05 days of which bronze holds an event: 0 instead of 1" in later
+
+
+def test_a_basket_that_was_refused_on_a_closed_day_has_its_place(tmp_path: Path) -> None:
+    baskets = received(TRANSACTION, FIRST, SECOND)
+    lost = write_all(tmp_path / "lost", {**HOLIDAY, BRONZE_TRANSACTION: baskets})
+    refused = write_all(tmp_path / "refused", {**HOLIDAY, BRONZE_TRANSACTION: baskets, QUARANTINE: baskets.slice(1, 1)})
+
+    assert told_of(lost) == ["2026-11-03 baskets of bronze without a place: 1 instead of 0"]
+    assert told_of(refused) == []
 
 
 def test_what_lies_outside_the_interval_does_not_count(tmp_path: Path) -> None:
     root = write(tmp_path, DAILY_PRODUCT_SALES, without_last)
 
-    assert findings(root, Interval(FIRST, SECOND)) == []
+    assert told_of(root, Interval(FIRST, SECOND)) == []
 
 
 def test_a_missing_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"silver\.transaction_line does not exist"):
-        findings(tmp_path, BOTH)
+        told_of(tmp_path)
