@@ -79,6 +79,16 @@ class Page:
             assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {expression}\n{self.text('body')}"
             time.sleep(0.05)
 
+    def hears(self, text: str, seconds: float = DEADLINE_SECONDS) -> bool:
+        """Whether the browser complains of something within that time: it does so when it comes to it."""
+        deadline = time.monotonic() + seconds
+        while not any(text in complaint for complaint in self.complaints):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+            self.value("true")
+        return True
+
     def press(self, key: str) -> None:
         """A key of the keyboard: Tab, Enter."""
         text = {"text": "\r"} if key == "Enter" else {}

@@ -149,8 +149,10 @@ def good() -> dict[str, Json | int]:
 def gateway_headers() -> dict[str, str]:
     """Those that the gateway adds to every answer of the page's door."""
     conf = (GATEWAY / "nginx.conf").read_text(encoding="utf-8")
-    door = conf[conf.index("listen 8080") : conf.index("listen 5000")]
-    return {name: value.strip('"') for name, value in re.findall(r'add_header (\S+) ("[^"]+"|\S+) always;', door)}
+    (door,) = (server for server in conf.split("server {") if "listen 8080;" in server)
+    headers = {name: value.strip('"') for name, value in re.findall(r'add_header (\S+) ("[^"]+"|\S+) always;', door)}
+    assert "Content-Security-Policy" in headers, f"{GATEWAY / 'nginx.conf'}: the page's door adds no policy"
+    return headers
 
 
 @contextmanager
