@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_sources.spool import FATES_FILE
@@ -115,10 +116,5 @@ def customers_of(world: World, count: int) -> list[int]:
     """The first `count` customers of the online day, by id."""
     snapshots = take_snapshots(world.lake, world.run_dir)
     table = pq.read_table(snapshots.paths["customer_features"], columns=["customer_id", "event_timestamp"])
-    last = max(table["event_timestamp"].to_pylist())
-    ids = {
-        c
-        for c, t in zip(table["customer_id"].to_pylist(), table["event_timestamp"].to_pylist(), strict=True)
-        if t == last
-    }
-    return sorted(ids)[:count]
+    online = table.filter(pc.equal(table["event_timestamp"], pc.max(table["event_timestamp"])))
+    return sorted(pc.unique(online["customer_id"]).to_pylist())[:count]
