@@ -1,7 +1,7 @@
 """The live path of a run: Flink over the live weeks, the feature writer, shoppers who click, and the proofs of it.
 
 Flink reads beside the judging of the model and the proofs of the training rows. The writer starts once the nightly
-shelves were asked for and proven: the live store is empty until then, so that a nightly list is a nightly list.
+shelves were asked for: the live store is empty until then, so that a nightly list is a nightly list.
 """
 
 from __future__ import annotations
@@ -58,15 +58,6 @@ def flink_side(stack: LocalStack) -> list[Step]:
             "live weeks through Flink", lambda: _wait_flink(override_settings(stack.settings_env())), (jobs[-1].name,)
         ),
     ]
-
-
-def wait_written(settings: Settings) -> None:
-    """Until the writer has put all that Flink sent into the live store and the lake.
-
-    Raises:
-        DependencyError: it is not through in time.
-    """
-    _wait_group(settings, GROUP, FEATURE_TOPICS)
 
 
 def _wait_flink(settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
@@ -23,6 +24,9 @@ from production_ops.demo.verdict import print_verdict
 from production_ops.demo.world import (
     FITTED,
     STORED,
+    STREAMED,
+    TRAINED,
+    TWIN,
     World,
     evidence_step,
     gold_steps,
@@ -37,7 +41,8 @@ from production_ops.proofs.result import ProofResult
 from shared_utils.local_stack import LocalStack
 from shared_utils.settings import Settings, override_settings
 
-SERVERS = ("kafka", "redis", "sail", "serving")
+SERVING = "serving"
+SERVERS = ("kafka", "redis", "sail", SERVING)
 DATA_SERVERS = SERVERS[:-1]
 TRAFFIC = 600
 WAIT_FOR_DECISIONS_SECONDS = 20.0
@@ -105,20 +110,14 @@ def build_world(
     stages.run("History into the lake, live weeks into Kafka", history_steps(world))
     engines = EngineSlice(world, stack)
     try:
-        stages.run("Live weeks by the stream; a slice of gold by both engines", [stream_step(world), *engines.steps()])
-        outcome.note_servers(engines.spark)
+        # Three at a time: the stream and Spark's slice keep a core each, what Sail does between its fans less than one.
+        stages.run(
+            "Live weeks by stream and by batch, features in gold; a slice of gold by both engines",
+            [*live_weeks_steps(stages, world, stack, settings), *slice_steps(stages, engines, outcome)],
+            workers=3,
+        )
     finally:
         engines.spark.stop()
-    twin = lake.beside(world.lake, world.run_dir / "twin")
-    twin_environment = {**stack.job_env(), "SHOP_LAKE__ROOT": str(twin)}
-    by_batch = [
-        stages.proof_step("event ledger proof", lambda: evidence.prove_ledger(world, settings)),
-        replace(twin_step(world), environment=twin_environment),
-    ]
-    stages.run("The same live weeks by the batch road", by_batch)
-    stages.prove(lambda: lake.engines_agree(engines.lakes["sail"], engines.lakes["spark"]))
-    stages.prove(lambda: lake.stream_equals_batch(world.lake, twin, (world.cutoff, world.as_of)))
-    stages.run("Features in gold", gold_steps(world))
     prove_point_in_time = partial(evidence.prove_point_in_time, world, settings)
     prove_training_rows = partial(evidence.prove_training_rows, world, settings)
     proofs = [
@@ -131,15 +130,63 @@ def build_world(
     return settings
 
 
-def ask_for_shelves(world: World, stack: LocalStack, settings: Settings, console: Console, outcome: Outcome) -> str:
-    """Start the API and ask for every shelf of the sample. Gives the token that was used."""
-    console.print("[bold]Live answers[/]")
+def live_weeks_steps(stages: Stages, world: World, stack: LocalStack, settings: Settings) -> list[Step]:
+    """The live weeks into silver by both roads, the two proven equal, then silver into gold.
+
+    The proofs read silver as the stream left it: the first step into gold repairs its late rows.
+    """
+    twin = world.run_dir / "twin"
+    twin_environment = {**stack.job_env(), "SHOP_LAKE__ROOT": str(twin)}
+    linked = Step("second lake linked", partial(lake.link_beside, world.lake, twin), (STREAMED,))
+    balance = partial(evidence.prove_ledger, world, settings)
+    equal = partial(lake.stream_equals_batch, world.lake, twin, (world.cutoff, world.as_of))
+    proofs = [
+        stages.proof_step("event ledger proof", balance, after=(STREAMED,)),
+        stages.proof_step("stream = batch proof", equal, after=(TWIN,)),
+    ]
+    return [
+        stream_step(world),
+        linked,
+        replace(twin_step(world), environment=twin_environment, after=(linked.name,)),
+        *proofs,
+        *gold_steps(world, after=tuple(proof.name for proof in proofs)),
+    ]
+
+
+def slice_steps(stages: Stages, engines: EngineSlice, outcome: Outcome) -> list[Step]:
+    """A slice of gold by both engines, proven equal; Spark is stopped as soon as it has done its part."""
+
+    def stop_spark() -> None:
+        outcome.note_servers(engines.spark)
+        engines.spark.stop()
+
+    steps = engines.steps()
+    done = tuple(step.name for step in steps)
+    agree = partial(lake.engines_agree, engines.lakes["sail"], engines.lakes["spark"])
+    return [*steps, Step("Spark stopped", stop_spark, done), stages.proof_step("slice proof", agree, after=done)]
+
+
+def serving_step(world: World, stack: LocalStack, console: Console) -> Step:
+    """The API as soon as there is a model: beside what Flink still reads."""
+    return Step("serving started", partial(start_serving, world, stack, console), (TRAINED,))
+
+
+def start_serving(world: World, stack: LocalStack, console: Console) -> None:
+    """Start the API on the model that the gate let through, else on the one that it refused, and say so."""
     if not evidence.training_report(world)["champion"]:
         console.print("  the gate refused the model: there is no @champion, the API shows @challenger", style="yellow")
         stack.set_environment({**world.environment(), "SHOP_SERVING__MODEL_ALIAS": CHALLENGER})
-    start_servers(stack, console, ("serving",))
+    stack.start(SERVING)
+    console.print(f"  [green]✓[/] {SERVING} at {stack.address(SERVING)} [dim]{stack.startup_seconds(SERVING):.1f} s[/]")
+
+
+def ask_for_shelves(world: World, stack: LocalStack, settings: Settings, console: Console, outcome: Outcome) -> str:
+    """Ask the API for every shelf of the sample. Gives the token that was used."""
+    console.print("[bold]Live answers[/]")
+    if not stack.alive(SERVING):
+        start_serving(world, stack, console)
     base_url, token = (
-        f"http://{stack.address('serving')}",
+        f"http://{stack.address(SERVING)}",
         mint(settings.auth, list(Scope), 3600, subject="demo", now=time.time()),
     )
     customers = evidence.customers_of(world, TRAFFIC)
@@ -149,12 +196,11 @@ def ask_for_shelves(world: World, stack: LocalStack, settings: Settings, console
     return token
 
 
-def prove_shelves(world: World, settings: Settings, console: Console, outcome: Outcome) -> Offline:
+def prove_shelves(world: World, settings: Settings, outcome: Outcome) -> Offline:
     """The answers proven by their decisions. Gives the offline view that judged."""
-    with console.status("proving"):
-        decisions = evidence.wait_for_decisions(settings, len(outcome.answers), WAIT_FOR_DECISIONS_SECONDS)
-        offline = evidence.load_offline(world)
-        outcome.results += evidence.prove_served(world, offline, outcome.answers, decisions, outcome.floor)
+    decisions = evidence.wait_for_decisions(settings, len(outcome.answers), WAIT_FOR_DECISIONS_SECONDS)
+    offline = evidence.load_offline(world)
+    outcome.results += evidence.prove_served(world, offline, outcome.answers, decisions, outcome.floor)
     return offline
 
 
@@ -163,25 +209,26 @@ def live_world(
 ) -> None:
     """What Flink made of the live weeks into the live store, then shoppers click: shelves, features, alerts proven.
 
-    The nightly shelves are proven while the writer catches up, and shoppers click while the ledger judges what it read
-    before.
+    While the writer catches up the nightly shelves are proven and the ledger reads all that is before the features;
+    shoppers click while it judges what it has read.
     """
     console.print("[bold]The live path[/]")
     start_servers(stack, console, (live.WRITER,))
     stages = Stages(world, stack, console, outcome)
-    offline = prove_shelves(world, settings, console, outcome)
-    stages.prove(lambda: live.prove_fraud(world, settings))
+    judged: Future[Offline] = Future()
 
     def click() -> None:
-        base_url = f"http://{stack.address('serving')}"
-        outcome.reactions = live.let_shoppers_click(world, settings, offline, outcome.answers, base_url, token)
+        base_url = f"http://{stack.address(SERVING)}"
+        outcome.reactions = live.let_shoppers_click(world, settings, judged.result(), outcome.answers, base_url, token)
 
-    written, read = Step("live weeks in the live store", lambda: live.wait_written(settings)), evidence_step()
-    ledger = ledger_step(after=(written.name,))
-    stages.run_steps([written, ledger, read, Step("shoppers click", click, after=(written.name, read.name))])
+    shelves = Step("shelves proven", lambda: judged.set_result(prove_shelves(world, settings, outcome)))
+    fraud = stages.proof_step("fraud proof", partial(live.prove_fraud, world, settings), after=(shelves.name,))
+    read = evidence_step()
+    shoppers = Step("shoppers click", click, after=(shelves.name, read.name))
+    stages.run_steps([ledger_step(), shelves, fraud, read, shoppers])
     stages.prove(lambda: live.prove_live_ledger(world))
     stages.prove(lambda: live_shelf.shelf_reacts(outcome.reactions))
-    stages.prove(lambda: live.prove_live_parity(world, settings, offline, outcome.reactions))
+    stages.prove(lambda: live.prove_live_parity(world, settings, judged.result(), outcome.reactions))
 
 
 def run(world: World, *, keep: bool, console: Console) -> list[ProofResult]:
@@ -197,7 +244,8 @@ def run(world: World, *, keep: bool, console: Console) -> list[ProofResult]:
     try:
         with MemoryWatch() as memory:
             start_servers(stack, console, DATA_SERVERS)
-            settings = build_world(world, stack, console, outcome, beside=live.flink_side(stack))
+            beside = [*live.flink_side(stack), serving_step(world, stack, console)]
+            settings = build_world(world, stack, console, outcome, beside=beside)
             token = ask_for_shelves(world, stack, settings, console, outcome)
             live_world(world, stack, settings, console, outcome, token)
         outcome.note_servers(stack)

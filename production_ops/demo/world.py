@@ -10,6 +10,7 @@ from pathlib import Path
 from contracts.topics_names import CLICK, SHOP_TOPICS
 from data_sources.calendar import Calendar
 from data_sources.user_activity.archive import PAST_WEEKS
+from feature_store.online_store.feature_intake import GROUP
 from feature_store.snapshots import take_snapshots
 from ml_modeling.training_scripts.dataset import TRAINING_WEEKS
 from production_ops.demo.steps import Said, Step
@@ -20,6 +21,8 @@ from shared_utils.time_utils import day_start, epoch_day
 _JOBS = "batch_processing.spark_jobs"
 FLINK_JOBS = ("realtime_features", "session_aggregator", "fraud_pattern_detector")
 HISTORY = "history into silver"
+STREAMED = "Kafka into the lake"
+TWIN = "live days by batch"
 STORED = "features into Redis"
 TRAINED = "recommender trained"
 FITTED = "rankers fitted"
@@ -152,17 +155,17 @@ def history_steps(world: World) -> list[Step]:
 def stream_step(world: World) -> Step:
     """The live weeks from Kafka into bronze and silver by the stream."""
     return _spark_step(
-        "Kafka into the lake", "stream_processing.spark_streaming.run", "--once", "--report",
+        STREAMED, "stream_processing.spark_streaming.run", "--once", "--report",
         world.run_dir / "stream.json", "--topics", ",".join(SHOP_TOPICS),
     )  # fmt: skip
 
 
-def gold_steps(world: World) -> list[Step]:
+def gold_steps(world: World, after: tuple[str, ...] = ()) -> list[Step]:
     """Silver to gold. Late rows are repaired first, so that gold is the truth."""
     live = ("--start", str(world.cutoff), "--end", str(world.as_of))
     repaired = "late rows repaired"
     return [
-        _step(repaired, f"{_JOBS}.join_bronze_to_silver", *live),
+        _step(repaired, f"{_JOBS}.join_bronze_to_silver", *live, after=after),
         _step("product views", f"{_JOBS}.aggregate_product_views", *live, after=(repaired,)),
         *feature_steps(world, after=(repaired,)),
     ]
@@ -218,9 +221,9 @@ def flink_steps(after: str) -> list[Step]:
     ]
 
 
-def ledger_step(after: tuple[str, ...] = ()) -> Step:
+def ledger_step() -> Step:
     """Every event from its producer to the archive of the features, judged by `make ledger`'s own command."""
-    return replace(_step(LEDGER, "production_ops.ledger", "--stages", "all", after=after), verdict=True)
+    return replace(_step(LEDGER, "production_ops.ledger", "--stages", "all", "--wait-for", GROUP), verdict=True)
 
 
 def evidence_step() -> Step:
@@ -231,7 +234,7 @@ def evidence_step() -> Step:
 def twin_step(world: World) -> Step:
     """The live days once more from bronze, by the batch road, late rows set aside as the stream does."""
     days = ("--start", str(world.cutoff), "--end", str(world.as_of))
-    return _step("live days by batch", f"{_JOBS}.join_bronze_to_silver", *days, "--late", "set-aside")
+    return _step(TWIN, f"{_JOBS}.join_bronze_to_silver", *days, "--late", "set-aside")
 
 
 def job_step(

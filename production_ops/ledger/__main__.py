@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     in_folder = arguments.run_dir and isinstance(settings.lake.root, Path)
     lake = root_at(arguments.lake or (run_dir / "lake" if in_folder else settings.lake.root), settings.object_store)
     truth = arguments.truth or run_dir / FATES_FILE
-    evidence = read_evidence(settings.kafka.bootstrap_servers, lake, truth, arguments.due_by)
+    evidence = read_evidence(settings.kafka.bootstrap_servers, lake, truth, arguments.due_by, arguments.wait_for)
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH
@@ -91,6 +91,11 @@ def _parser() -> argparse.ArgumentParser:
         type=_instant,
         metavar="INSTANT",
         help="a replay by the clock stopped after this instant: what was due later need not be there (default: all)",
+    )
+    parser.add_argument(
+        "--wait-for",
+        metavar="GROUP",
+        help="read the features once this consumer group has read all of them (default: as they are)",
     )
     parser.add_argument("--out", type=Path, help="where ledger.json and ledger.prom go (default: <run-dir>/ledger)")
     parser.add_argument("--stages", default="", help=f"stages that must be judged: all, or of {', '.join(Stage)}")

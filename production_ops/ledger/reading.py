@@ -28,34 +28,95 @@ from production_ops.ledger.model import Coordinate, Evidence, Row, Seen, Sent
 from shared_utils.errors import DataError, DependencyError
 
 NUMBER_HEADER: Final = "spool_id"
-TOPICS: Final = (
-    *SHOP_TOPICS,
-    *FEATURE_TOPICS,
-    late_name(CLICK),
-    *(dlq_name(topic) for topic in (*SHOP_TOPICS, *FEATURE_TOPICS)),
-)
+EVENT_TOPICS: Final = (*SHOP_TOPICS, late_name(CLICK), *map(dlq_name, SHOP_TOPICS))
+LIVE_TOPICS: Final = (*FEATURE_TOPICS, *map(dlq_name, FEATURE_TOPICS))
 _PATIENCE_SECONDS: Final = 30.0
+_READER_SECONDS: Final = 300.0
+"""How long a reader may stand still, not how long it may take."""
+_READER_POLL_SECONDS: Final = 0.25
+_NO_KEEPER: Final = {
+    kafka.KafkaError.NOT_COORDINATOR,
+    kafka.KafkaError.COORDINATOR_NOT_AVAILABLE,
+    kafka.KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+"""A broker that has just started is still finding out who keeps a group's offsets."""
 _BATCH: Final = 5_000
 _POLL_SECONDS: Final = 0.1
 """A batch that does not fill waits so long."""
 
 
-def read_evidence(bootstrap_servers: str, lake_root: LakeRoot, truth: Path, due_by: datetime | None = None) -> Evidence:
+def read_evidence(
+    bootstrap_servers: str,
+    lake_root: LakeRoot,
+    truth: Path,
+    due_by: datetime | None = None,
+    wait_for: str | None = None,
+) -> Evidence:
     """Everything that a run left behind. With `due_by` only what was to be sent by then has to be there.
 
+    With `wait_for`, a consumer group, the features and their archive are read once it has read all of them: the events
+    are read meanwhile.
+
     Raises:
-        DependencyError: Kafka does not answer.
+        DependencyError: Kafka does not answer, or the group stands still.
         DataError: there is no truth file.
     """
     with _no_search_for_cycles():
-        sent, topics = read_truth(truth), read_topics(bootstrap_servers, TOPICS)
+        sent, events = read_truth(truth), read_topics(bootstrap_servers, EVENT_TOPICS)
+        bronze, ends = _rows_of(catalog.BRONZE_OF_TOPIC, SHOP_TOPICS, lake_root), read_ends(lake_root)
+        if wait_for is not None:
+            wait_until_read(bootstrap_servers, wait_for, FEATURE_TOPICS)
+        topics = {**events, **read_topics(bootstrap_servers, LIVE_TOPICS)}
         return Evidence(
             sent=sent if due_by is None else _due(sent, truth, due_by, topics),
             topics=topics,
-            bronze=_rows_of(catalog.BRONZE_OF_TOPIC, SHOP_TOPICS, lake_root),
-            ends=read_ends(lake_root),
+            bronze=bronze,
+            ends=ends,
             archived=_rows_of(catalog.BRONZE_OF_FEATURE_TOPIC, FEATURE_TOPICS, lake_root),
         )
+
+
+def wait_until_read(bootstrap_servers: str, group: str, names: Sequence[str]) -> None:
+    """Until a consumer group has committed every record of some topics.
+
+    Raises:
+        DependencyError: Kafka does not answer, or the group has stood still for five minutes.
+    """
+    config: dict[str, str | int | bool] = {"bootstrap.servers": bootstrap_servers, "log_level": 0}
+    consumer = kafka.Consumer({**config, "group.id": group, "enable.auto.commit": False})
+    try:
+        before, moved = -1, time.monotonic()
+        while (unread := _unread(consumer, names)) != 0:
+            if unread is not None and unread != before:
+                before, moved = unread, time.monotonic()
+            elif time.monotonic() - moved > _READER_SECONDS:
+                left = "an unknown number of" if unread is None else f"{unread:,}"
+                raise DependencyError(f"{group} stands still, {left} records left unread.", "Read its log.")
+            time.sleep(_READER_POLL_SECONDS)
+    except kafka.KafkaException as exc:
+        raise DependencyError(f"Kafka at {bootstrap_servers} does not answer ({exc}).", "Start it.") from exc
+    finally:
+        consumer.close()
+
+
+def _unread(consumer: kafka.Consumer, names: Sequence[str]) -> int | None:
+    """Records behind the group's committed offsets, uncommitted partitions whole; None while nobody keeps its offsets.
+
+    Raises:
+        kafka.KafkaException: the broker does not answer.
+    """
+    there = consumer.list_topics(timeout=10).topics
+    places = [
+        kafka.TopicPartition(name, number) for name in names if name in there for number in there[name].partitions
+    ]
+    try:
+        read = consumer.committed(places, timeout=10)
+    except kafka.KafkaException as exc:
+        if exc.args[0].code() in _NO_KEEPER:
+            return None
+        raise
+    ends = (consumer.get_watermark_offsets(place, timeout=10)[1] for place in read)
+    return sum(end - max(place.offset, 0) for place, end in zip(read, ends, strict=True))
 
 
 @contextmanager

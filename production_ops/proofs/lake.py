@@ -39,7 +39,7 @@ GOLD_TABLES: Sequence[Table] = (
 FLOAT_RELATIVE = 1e-9
 
 
-def beside(lake: Path, twin: Path) -> Path:
+def link_beside(lake: Path, twin: Path) -> None:
     """A second lake that shares bronze and the dimensions with the first by links, and has a silver of its own."""
     (twin / "silver").mkdir(parents=True)
     (twin / "bronze").mkdir()
@@ -48,14 +48,12 @@ def beside(lake: Path, twin: Path) -> Path:
             (twin / "bronze" / table.name).symlink_to(table.resolve())
     for dimension in (PRODUCT, PROMOTION):
         (twin / "silver" / dimension.name).symlink_to((lake / "silver" / dimension.name).resolve())
-    return twin
 
 
 def cut(lake: Path, target: Path, days: tuple[date, date]) -> None:
-    """A lake of its own with the basket lines of `[first, end)` and links to the dimensions."""
+    """A lake of its own with the basket lines of `[first, end)` and a link to the products."""
     (target / "silver").mkdir(parents=True)
-    for dimension in (PRODUCT, PROMOTION):
-        (target / "silver" / dimension.name).symlink_to((lake / "silver" / dimension.name).resolve())
+    (target / "silver" / PRODUCT.name).symlink_to((lake / "silver" / PRODUCT.name).resolve())
     inside = (pc.field("event_date") >= days[0]) & (pc.field("event_date") < days[1])
     lines = read_table(TRANSACTION_LINE, lake, inside)
     write_deltalake(TRANSACTION_LINE.path(target), lines, partition_by=list(TRANSACTION_LINE.partition_by))

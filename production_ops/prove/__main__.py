@@ -82,7 +82,7 @@ def run(world: World, console: Console) -> bool:
         start_servers(stack, console, DATA_SERVERS)
         settings = build_world(world, stack, console, outcome)
         token = ask_for_shelves(world, stack, settings, console, outcome)
-        prove_shelves(world, settings, console, outcome)
+        prove_shelves(world, settings, outcome)
         ground = Ground(world, stack, settings, token)
         proofs = healthy(outcome, ground)
         table, sound = _table(), all(result.passed for result in proofs.values())

@@ -20,6 +20,8 @@ from ingestion_layer.kafka.repair import Repairs
 from ingestion_layer.kafka.replay_dlq import Fate
 from ingestion_layer.kafka.topics.create_topics import create_topics
 from ingestion_layer.kafka.topics.plan import Action
+from production_ops.ledger import reading
+from production_ops.ledger.reading import wait_until_read
 from shared_utils.errors import ContractError, DataError, DependencyError
 from shared_utils.kafka_helpers import Producer, read_all
 from shared_utils.local_stack import LocalStack
@@ -356,3 +358,51 @@ def test_extending_a_topic_keeps_its_records(clicks: Topic, settings: KafkaSetti
     create_topics([replace(clicks, partitions=4)], settings)
 
     assert ids(clicks.name, settings) == [1]
+
+
+# --- the ledger's waiting for a reader ---
+
+
+def commit(group: str, topic_name: str, settings: KafkaSettings, records: int) -> None:
+    """Let a group have read so many records of a topic."""
+    config = {"bootstrap.servers": settings.bootstrap_servers, "group.id": group, "enable.auto.commit": False}
+    config["auto.offset.reset"] = "earliest"
+    consumer = kafka.Consumer(config)
+    try:
+        consumer.subscribe([topic_name])
+        for _ in range(records):
+            message = consumer.poll(30)
+            assert message is not None
+            consumer.commit(message, asynchronous=False)
+    finally:
+        consumer.close()
+
+
+def test_the_ledger_waits_until_a_reader_has_read_all(settings: KafkaSettings, clicks: Topic) -> None:
+    with Producer(settings, "clicks") as producer:
+        for number in range(20):
+            producer.send(event(clicks.name, number))
+    reader = threading.Thread(target=commit, args=("reader", clicks.name, settings, 20))
+    reader.start()
+
+    wait_until_read(settings.bootstrap_servers, "reader", [clicks.name])
+    reader.join()
+
+
+def test_a_reader_that_stands_still_is_told_after_a_while(
+    settings: KafkaSettings, clicks: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_READER_SECONDS", 1.0)
+    with Producer(settings, "clicks") as producer:
+        for number in range(20):
+            producer.send(event(clicks.name, number))
+    with pytest.raises(DependencyError, match="nobody stands still, 20 records left unread"):
+        wait_until_read(settings.bootstrap_servers, "nobody", [clicks.name])
+    commit("slow", clicks.name, settings, 5)
+    with pytest.raises(DependencyError, match="slow stands still, 15 records left unread"):
+        wait_until_read(settings.bootstrap_servers, "slow", [clicks.name])
+
+
+def test_the_ledger_says_that_no_broker_answers() -> None:
+    with pytest.raises(DependencyError, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
+        wait_until_read("127.0.0.1:1", "reader", [CLICK])
