@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
-from feast import FeatureStore
 from redis import Redis, RedisError
 from rich.console import Console
 
@@ -36,6 +36,9 @@ from feature_store.store import ibis_muted, open_store
 from shared_utils.cli import run_main
 from shared_utils.errors import ConfigurationError, DataError, DependencyError
 from shared_utils.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
 log = structlog.get_logger(__name__)
 

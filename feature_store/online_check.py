@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
-from feast import FeatureStore
 from redis import Redis
 
 from feature_store.basket_memory import MEMORY, latest_known
@@ -22,6 +21,9 @@ from feature_store.feature_repo.definitions import RECOMMENDER_ONLINE_V1
 from feature_store.online_store.keys import CUSTOMER_VIEW, record_key
 from feature_store.online_store.reader import CustomerState, OnlineReader
 from feature_store.snapshots import Snapshots, connect
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
 Values = Mapping[str, Any]
 

@@ -14,6 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from string import Template
 
+from feature_store import quick_feast  # noqa: F401
+
+# isort: split
 from feast import FeatureStore
 
 from feature_store.basket_memory import MEMORY, write_basket_memory

@@ -6,10 +6,11 @@ samples) and the ASOF join (used for whole training sets).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import duckdb
 import numpy as np
 import pandas as pd
-from feast import FeatureStore
 
 from feature_store.core.catalogue import View, load_catalogue
 from feature_store.feature_repo.definitions import RECOMMENDER_V1
@@ -17,6 +18,9 @@ from feature_store.point_in_time import asof_join, register_effective
 from feature_store.snapshots import Snapshots, connect
 from feature_store.store import ibis_muted
 from shared_utils.errors import DataError
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
 KEYS = ("customer_id", "product_id")
 INSTANT = "event_timestamp"

@@ -6,11 +6,12 @@ and created time both lie at or before the instant.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from feast import FeatureStore
 
 from data_lake.catalog import CUSTOMER_FEATURES, CUSTOMER_PRODUCT_FEATURES, PRODUCT_FEATURES, Table
 from data_lake.storage import LakeRoot
@@ -19,6 +20,9 @@ from feature_store.core.catalogue import load_catalogue
 from feature_store.snapshots import Snapshots
 from feature_store.training_set import INSTANT, AsofTrainingSets, training_set
 from production_ops.proofs.result import ProofResult
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
 _TABLES = (CUSTOMER_FEATURES, PRODUCT_FEATURES, CUSTOMER_PRODUCT_FEATURES)
 _SHOWN = 5
