@@ -84,7 +84,7 @@ def _equal(left: FloatArray, right: FloatArray) -> BoolArray:
 def _scan(lake_root: LakeRoot, table: Table, entities: pd.DataFrame) -> pd.DataFrame:
     """Shape: one row an entity, in order, columns under their feature names; NaN where nothing was known."""
     view = load_catalogue().view(table.name)
-    keys = list(view.keys)
+    keys, columns = list(view.keys), list(view.columns)
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
         con.register("gold", open_delta(table, lake_root).to_pyarrow_dataset())
@@ -93,12 +93,18 @@ def _scan(lake_root: LakeRoot, table: Table, entities: pd.DataFrame) -> pd.DataF
             f"SELECT gold.* FROM gold SEMI JOIN wanted USING ({', '.join(keys)}) "  # noqa: S608
             "ORDER BY event_timestamp, created_timestamp"
         ).df()
-    by_key = dict(list(rows.groupby(keys, sort=False)))
-    found = []
-    for entity in entities.itertuples(index=False):
-        mine = by_key.get(tuple(getattr(entity, key) for key in keys))
-        instant = getattr(entity, INSTANT)
-        known = None if mine is None else mine[(mine.event_timestamp <= instant) & (mine.created_timestamp <= instant)]
-        found.append({} if known is None or known.empty else known.iloc[-1][list(view.columns)].to_dict())
-    frame = pd.DataFrame(found, columns=list(view.columns), dtype=float)
-    return frame.rename(columns={column: view.feature_name(column) for column in view.columns})
+    event, created = (_microseconds(rows[name]) for name in ("event_timestamp", "created_timestamp"))
+    by_key = rows.groupby(keys if len(keys) > 1 else keys[0], sort=False).indices
+    values = rows[columns].to_numpy(dtype=float)
+    found = np.full((len(entities), len(columns)), np.nan)
+    asked = zip(entities[keys].itertuples(index=False, name=None), _microseconds(entities[INSTANT]), strict=True)
+    for row, (key, instant) in enumerate(asked):
+        mine = by_key.get(key if len(key) > 1 else key[0], np.empty(0, dtype=np.int64))
+        known = mine[(event[mine] <= instant) & (created[mine] <= instant)]
+        if len(known):
+            found[row] = values[known[-1]]
+    return pd.DataFrame(found, columns=[view.feature_name(column) for column in columns])
+
+
+def _microseconds(instants: pd.Series) -> npt.NDArray[np.int64]:
+    return pd.DatetimeIndex(instants).as_unit("us").to_numpy(dtype="datetime64[us]").astype(np.int64)
