@@ -1,7 +1,7 @@
 """The live path of a run: Flink over the live weeks, the feature writer, shoppers who click, and the proofs of it.
 
-Flink reads beside the judging of the model and the proofs of the training rows. The writer starts once the nightly
-shelves were asked for: the live store is empty until then, so that a nightly list is a nightly list.
+Flink reads beside the judging of the model and the nightly shelves. The writer starts once these were asked for: the
+live store is empty until then, so that a nightly list is a nightly list.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from production_ops.proofs.result import ProofResult
 from shared_utils.errors import DataError, DependencyError
 from shared_utils.kafka_helpers import read_all
 from shared_utils.local_stack import LocalStack
-from shared_utils.settings import Settings, override_settings
+from shared_utils.settings import Settings
 from stream_processing.core.fraud_rules import RULES_FILE, load_rules
 
 FLINK: Final = ("flink_jobmanager", "flink_taskmanager")
@@ -49,18 +49,17 @@ _READ_BY: Final = {
 
 
 def flink_side(stack: LocalStack) -> list[Step]:
-    """Beside a training, once it has fitted: Flink started, its jobs submitted, the live weeks read by all of them."""
-    jobs = flink_steps(after="Flink started")
-    return [
-        Step("Flink started", lambda: stack.start(*FLINK), (FITTED,)),
-        *jobs,
-        Step(
-            "live weeks through Flink", lambda: _wait_flink(override_settings(stack.settings_env())), (jobs[-1].name,)
-        ),
-    ]
+    """Beside a training, once it has fitted: Flink started and its jobs submitted; they read the live weeks."""
+    started = Step("Flink started", lambda: stack.start(*FLINK), (FITTED,))
+    return [started, *flink_steps(after=started.name)]
 
 
-def _wait_flink(settings: Settings) -> None:
+def wait_for_flink(settings: Settings) -> None:
+    """Until all three jobs have read the live weeks.
+
+    Raises:
+        DependencyError: one is not through in time.
+    """
     for group, topics in _READ_BY.items():
         _wait_group(settings, group, topics)
 

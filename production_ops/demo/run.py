@@ -22,7 +22,7 @@ from production_ops.demo.steps import Step, run_steps
 from production_ops.demo.traffic import ask_for, floor_ms
 from production_ops.demo.verdict import print_verdict
 from production_ops.demo.world import (
-    FITTED,
+    PINNED,
     STORED,
     STREAMED,
     TRAINED,
@@ -102,8 +102,8 @@ def build_world(
 ) -> Settings:
     """Sources to a registered model and a filled store, with the proofs that look at the lake on the way.
 
-    `beside` are steps that go on beside the end of the training. Not beside its fits: their threads wait for each
-    other, and one that does not get its core holds up both. Before them a training reads, with one core.
+    `beside` are steps that go on beside the end of the training, which judges with one core. Not beside its fits: their
+    threads wait for each other, and one that does not get its core holds up both.
     """
     settings = override_settings(stack.settings_env())
     stages = Stages(world, stack, console, outcome)
@@ -120,12 +120,11 @@ def build_world(
         engines.spark.stop()
     prove_point_in_time = partial(evidence.prove_point_in_time, world, settings)
     prove_training_rows = partial(evidence.prove_training_rows, world, settings)
-    proofs = [
-        stages.proof_step("point-in-time proof", prove_point_in_time, after=(STORED,)),
-        stages.proof_step("training rows proof", prove_training_rows, after=(FITTED,)),
-    ]
+    # One after the other, with a core each beside the training's reading: by its fits, which want both, they are over.
+    rows = stages.proof_step("training rows proof", prove_training_rows, after=(PINNED,))
+    point_in_time = stages.proof_step("point-in-time proof", prove_point_in_time, after=(STORED,))
     title = "A filled store, a model and what it read" + (", the live weeks through Flink" if beside else "")
-    stages.run(title, [*model_steps(world), *proofs, *beside], workers=3)
+    stages.run(title, [*model_steps(world, store_after=(rows.name,)), rows, point_in_time, *beside], workers=3)
     stages.prove(lambda: recommender.beats_peers(evidence.training_report(world)))
     return settings
 
@@ -209,8 +208,8 @@ def live_world(
 ) -> None:
     """What Flink made of the live weeks into the live store, then shoppers click: shelves, features, alerts proven.
 
-    While the writer catches up the nightly shelves are proven and the ledger reads all that is before the features;
-    shoppers click while it judges what it has read.
+    While Flink and the writer catch up the nightly shelves are proven and the ledger reads all that is before the
+    features; shoppers click while it judges what it has read.
     """
     console.print("[bold]The live path[/]")
     start_servers(stack, console, (live.WRITER,))
@@ -221,14 +220,19 @@ def live_world(
         base_url = f"http://{stack.address(SERVING)}"
         outcome.reactions = live.let_shoppers_click(world, settings, judged.result(), outcome.answers, base_url, token)
 
+    through = Step("live weeks through Flink", partial(live.wait_for_flink, settings))
     shelves = Step("shelves proven", lambda: judged.set_result(prove_shelves(world, settings, outcome)))
-    fraud = stages.proof_step("fraud proof", partial(live.prove_fraud, world, settings), after=(shelves.name,))
+    fraud = stages.proof_step("fraud proof", partial(live.prove_fraud, world, settings), after=(through.name,))
     read = evidence_step()
     shoppers = Step("shoppers click", click, after=(shelves.name, read.name))
-    stages.run_steps([ledger_step(), shelves, fraud, read, shoppers])
+    parity = stages.proof_step(
+        "live parity proof",
+        lambda: live.prove_live_parity(world, settings, judged.result(), outcome.reactions),
+        after=(shoppers.name,),
+    )
+    stages.run_steps([through, ledger_step(after=(through.name,)), shelves, fraud, read, shoppers, parity], workers=3)
     stages.prove(lambda: live.prove_live_ledger(world))
     stages.prove(lambda: live_shelf.shelf_reacts(outcome.reactions))
-    stages.prove(lambda: live.prove_live_parity(world, settings, judged.result(), outcome.reactions))
 
 
 def run(world: World, *, keep: bool, console: Console) -> list[ProofResult]:

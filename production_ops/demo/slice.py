@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from production_ops.demo.steps import Step
-from production_ops.demo.world import World, job_step
+from production_ops.demo.world import STREAMED, World, job_step
 from production_ops.proofs import lake
 from shared_utils.local_stack import LocalStack
 
@@ -46,7 +46,8 @@ class EngineSlice:
                 gold,
                 *days,
                 *copurchase,
-                after=(f"{_ON_SPARK}: customers",),
+                # The other one keeps the second core beside the stream; this one fills what the steps into gold leave.
+                after=(f"{_ON_SPARK}: customers", STREAMED),
                 environment=spark,
             ),
         ]

@@ -23,6 +23,7 @@ FLINK_JOBS = ("realtime_features", "session_aggregator", "fraud_pattern_detector
 HISTORY = "history into silver"
 STREAMED = "Kafka into the lake"
 TWIN = "live days by batch"
+PINNED = "gold pinned"
 STORED = "features into Redis"
 TRAINED = "recommender trained"
 FITTED = "rankers fitted"
@@ -183,12 +184,12 @@ def feature_steps(world: World, after: tuple[str, ...] = ()) -> list[Step]:
     ]  # fmt: skip
 
 
-def model_steps(world: World) -> list[Step]:
+def model_steps(world: World, store_after: tuple[str, ...] = ()) -> list[Step]:
     """Gold to a registered model and a filled online store, side by side."""
     return [
-        Step("gold pinned", lambda: _pin_gold(world)),
-        store_step(world.as_of, after=("gold pinned",)),
-        training_step(world, after=("gold pinned",)),
+        Step(PINNED, lambda: _pin_gold(world)),
+        store_step(world.as_of, after=(PINNED, *store_after)),
+        training_step(world, after=(PINNED,)),
         Step(FITTED, Said(TRAINED, "trained:")),
     ]
 
@@ -221,9 +222,10 @@ def flink_steps(after: str) -> list[Step]:
     ]
 
 
-def ledger_step() -> Step:
+def ledger_step(after: tuple[str, ...] = ()) -> Step:
     """Every event from its producer to the archive of the features, judged by `make ledger`'s own command."""
-    return replace(_step(LEDGER, "production_ops.ledger", "--stages", "all", "--wait-for", GROUP), verdict=True)
+    ledger = _step(LEDGER, "production_ops.ledger", "--stages", "all", "--wait-for", GROUP, after=after)
+    return replace(ledger, verdict=True)
 
 
 def evidence_step() -> Step:
