@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from contracts.topics_names import SHOP_TOPICS, dlq_name
 from production_ops.ledger.model import Coordinate, Evidence, Row, Rules, Seen, Stage, StageBalance, Word
@@ -62,33 +62,37 @@ def judge_bronze(evidence: Evidence, placed: Sequence[Placed]) -> StageBalance:
     """Each record of Kafka is one row of bronze, with the same bytes, and no row is of no record."""
     balance = StageBalance(Stage.BRONZE)
     names = {item.seen.coordinate: item.name for item in placed}
+
+    def name_of(seen: Seen) -> str:
+        return names.get(seen.coordinate) or _at(seen.coordinate)
+
     for topic in SHOP_TOPICS:
         records = evidence.topics.get(topic, ())
         if topic in evidence.bronze:
             balance.judged = True
-            compare_rows(records, evidence.bronze[topic], names, balance)
+            compare_rows(records, evidence.bronze[topic], name_of, balance)
         elif records:
             balance.unjudged.append(f"{topic} has {len(records)} records, but no bronze table")
     return balance
 
 
 def compare_rows(
-    records: Sequence[Seen], rows: Sequence[Row], names: Mapping[Coordinate, str], balance: StageBalance
+    records: Sequence[Seen], rows: Sequence[Row], name_of: Callable[[Seen], str], balance: StageBalance
 ) -> None:
-    """Rows against records, one for one; `names` says what a coordinate is called."""
+    """Rows against records, one for one; `name_of` is asked only for the name of what differs."""
     values: dict[Coordinate, bytes | None] = {row.coordinate: row.value for row in rows}
     counts = Counter(row.coordinate for row in rows)
     for seen in records:
-        count, name = counts.pop(seen.coordinate, 0), names.get(seen.coordinate, _at(seen.coordinate))
-        place = f"{_at(seen.coordinate)} has {count} rows"
-        if count == 0:
-            balance.add(Word.LOST, name, place, [name])
-        elif count > 1:
-            balance.add(Word.DUPLICATED, name, place, [name])
-        elif values[seen.coordinate] != seen.value:
-            balance.add(Word.MISROUTED, name, f"{_at(seen.coordinate)} has other bytes", [name])
-        else:
+        coordinate = seen.coordinate
+        count = counts.pop(coordinate, 0)
+        if count == 1 and values[coordinate] == seen.value:
             balance.accounted += 1
+            continue
+        name, place = name_of(seen), _at(coordinate)
+        if count == 1:
+            balance.add(Word.MISROUTED, name, f"{place} has other bytes", [name])
+        else:
+            balance.add(Word.DUPLICATED if count else Word.LOST, name, f"{place} has {count} rows", [name])
     for coordinate in counts:
         balance.add(Word.MISROUTED, _at(coordinate), "a row of no record")
 

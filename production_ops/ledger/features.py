@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -21,7 +21,7 @@ from production_ops.ledger.minutes import (
     expected_minutes,
     read_leniently,
 )
-from production_ops.ledger.model import Coordinate, Evidence, Rules, Seen, Stage, StageBalance, Word
+from production_ops.ledger.model import Evidence, Rules, Seen, Stage, StageBalance, Word
 from production_ops.ledger.placing import Placed
 
 _MINUTE_TOPICS: Final = (CUSTOMER_FEATURE, PRODUCT_FEATURE)
@@ -53,7 +53,7 @@ def _newest(
 ) -> tuple[dict[MinuteKey, dict[str, Any]], dict[MinuteKey, Counter[str]]]:
     """The greatest version of each minute, and the events that its records came with."""
     states: dict[MinuteKey, dict[str, Any]] = {}
-    sent_for: dict[MinuteKey, Counter[str]] = {}
+    sent_for: dict[MinuteKey, Counter[str]] = defaultdict(Counter)
     for seen in records:
         try:
             value = orjson.loads(seen.value or b"")
@@ -62,7 +62,7 @@ def _newest(
         except (orjson.JSONDecodeError, KeyError, TypeError):
             balance.add(Word.MISROUTED, "{}[{}]@{}".format(*seen.coordinate), "not a feature record")
             continue
-        sent_for.setdefault(key, Counter())[event_id] += 1
+        sent_for[key][event_id] += 1
         if key not in states or version >= states[key]["version"]:
             states[key] = value
     balance.copies = sum(count - 1 for ids in sent_for.values() for count in ids.values())
@@ -195,9 +195,8 @@ def judge_archive(evidence: Evidence, rules: Rules) -> StageBalance:
                 balance.unjudged.append(f"{topic} has {len(records)} records, but no table")
             continue
         balance.judged = True
-        names: dict[Coordinate, str] = {seen.coordinate: _record_name(seen) for seen in records}
         kept = [seen for seen in records if (seen.partition, seen.offset) not in letters]
-        compare_rows(kept, evidence.archived[topic], names, balance)
+        compare_rows(kept, evidence.archived[topic], _record_name, balance)
     return balance
 
 

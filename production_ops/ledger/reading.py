@@ -61,7 +61,7 @@ def read_evidence(
         DependencyError: Kafka does not answer, or the group stands still.
         DataError: there is no truth file.
     """
-    with _no_search_for_cycles():
+    with no_search_for_cycles():
         sent, events = read_truth(truth), read_topics(bootstrap_servers, EVENT_TOPICS)
         bronze, ends = _rows_of(catalog.BRONZE_OF_TOPIC, SHOP_TOPICS, lake_root), read_ends(lake_root)
         if wait_for is not None:
@@ -120,7 +120,7 @@ def _unread(consumer: kafka.Consumer, names: Sequence[str]) -> int | None:
 
 
 @contextmanager
-def _no_search_for_cycles() -> Iterator[None]:
+def no_search_for_cycles() -> Iterator[None]:
     """Millions of records without a cycle among them: each search through them all would find nothing."""
     gc.disable()
     try:
