@@ -22,6 +22,7 @@ from production_ops.demo.steps import Step, run_steps
 from production_ops.demo.traffic import ask_for, floor_ms
 from production_ops.demo.verdict import print_verdict
 from production_ops.demo.world import (
+    KAFKA,
     PINNED,
     STORED,
     STREAMED,
@@ -43,7 +44,8 @@ from shared_utils.settings import Settings, override_settings
 
 SERVING = "serving"
 SERVERS = ("kafka", "redis", "sail", SERVING)
-DATA_SERVERS = SERVERS[:-1]
+DATA_SERVERS = ("redis", "sail")
+"""Up before the first step; Kafka, which takes seconds, starts beside the first ones."""
 TRAFFIC = 600
 WAIT_FOR_DECISIONS_SECONDS = 20.0
 
@@ -107,7 +109,8 @@ def build_world(
     """
     settings = override_settings(stack.settings_env())
     stages = Stages(world, stack, console, outcome)
-    stages.run("History into the lake, live weeks into Kafka", history_steps(world))
+    kafka = Step(KAFKA, partial(stack.start, "kafka"))
+    stages.run("History into the lake, live weeks into Kafka", [kafka, *history_steps(world)])
     engines = EngineSlice(world, stack)
     try:
         # Three at a time: the stream and Spark's slice keep a core each, what Sail does between its fans less than one.
@@ -124,7 +127,8 @@ def build_world(
     rows = stages.proof_step("training rows proof", prove_training_rows, after=(PINNED,))
     point_in_time = stages.proof_step("point-in-time proof", prove_point_in_time, after=(STORED,))
     title = "A filled store, a model and what it read" + (", the live weeks through Flink" if beside else "")
-    stages.run(title, [*model_steps(world, store_after=(rows.name,)), rows, point_in_time, *beside], workers=3)
+    steps = [*model_steps(world, store_after=(rows.name,)), rows, point_in_time, *beside]
+    stages.run(title, steps, workers=3)
     stages.prove(lambda: recommender.beats_peers(evidence.training_report(world)))
     return settings
 
@@ -195,16 +199,20 @@ def ask_for_shelves(world: World, stack: LocalStack, settings: Settings, console
     return token
 
 
-def prove_shelves(world: World, settings: Settings, outcome: Outcome) -> Offline:
-    """The answers proven by their decisions. Gives the offline view that judged."""
+def prove_shelves(world: World, settings: Settings, outcome: Outcome, offline: Offline) -> None:
+    """The answers proven by their decisions."""
     decisions = evidence.wait_for_decisions(settings, len(outcome.answers), WAIT_FOR_DECISIONS_SECONDS)
-    offline = evidence.load_offline(world)
     outcome.results += evidence.prove_served(world, offline, outcome.answers, decisions, outcome.floor)
-    return offline
 
 
 def live_world(
-    world: World, stack: LocalStack, settings: Settings, console: Console, outcome: Outcome, token: str
+    world: World,
+    stack: LocalStack,
+    settings: Settings,
+    console: Console,
+    outcome: Outcome,
+    token: str,
+    offline: Offline,
 ) -> None:
     """What Flink made of the live weeks into the live store, then shoppers click: shelves, features, alerts proven.
 
@@ -214,20 +222,19 @@ def live_world(
     console.print("[bold]The live path[/]")
     start_servers(stack, console, (live.WRITER,))
     stages = Stages(world, stack, console, outcome)
-    judged: Future[Offline] = Future()
 
     def click() -> None:
         base_url = f"http://{stack.address(SERVING)}"
-        outcome.reactions = live.let_shoppers_click(world, settings, judged.result(), outcome.answers, base_url, token)
+        outcome.reactions = live.let_shoppers_click(world, settings, offline, outcome.answers, base_url, token)
 
     through = Step("live weeks through Flink", partial(live.wait_for_flink, settings))
-    shelves = Step("shelves proven", lambda: judged.set_result(prove_shelves(world, settings, outcome)))
+    shelves = Step("shelves proven", partial(prove_shelves, world, settings, outcome, offline))
     fraud = stages.proof_step("fraud proof", partial(live.prove_fraud, world, settings), after=(through.name,))
     read = evidence_step()
     shoppers = Step("shoppers click", click, after=(shelves.name, read.name))
     parity = stages.proof_step(
         "live parity proof",
-        lambda: live.prove_live_parity(world, settings, judged.result(), outcome.reactions),
+        lambda: live.prove_live_parity(world, settings, offline, outcome.reactions),
         after=(shoppers.name,),
     )
     stages.run_steps([through, ledger_step(after=(through.name,)), shelves, fraud, read, shoppers, parity], workers=3)
@@ -248,10 +255,12 @@ def run(world: World, *, keep: bool, console: Console) -> list[ProofResult]:
     try:
         with MemoryWatch() as memory:
             start_servers(stack, console, DATA_SERVERS)
-            beside = [*live.flink_side(stack), serving_step(world, stack, console)]
+            offline: Future[Offline] = Future()
+            judge = Step("offline view loaded", lambda: offline.set_result(evidence.load_offline(world)), (TRAINED,))
+            beside = [*live.flink_side(stack), serving_step(world, stack, console), judge]
             settings = build_world(world, stack, console, outcome, beside=beside)
             token = ask_for_shelves(world, stack, settings, console, outcome)
-            live_world(world, stack, settings, console, outcome, token)
+            live_world(world, stack, settings, console, outcome, token, offline.result())
         outcome.note_servers(stack)
         seconds = time.monotonic() - started
         path = page.write(world, outcome, memory.peak, seconds)

@@ -20,6 +20,7 @@ from shared_utils.time_utils import day_start, epoch_day
 
 _JOBS = "batch_processing.spark_jobs"
 FLINK_JOBS = ("realtime_features", "session_aggregator", "fraud_pattern_detector")
+KAFKA = "Kafka started"
 HISTORY = "history into silver"
 STREAMED = "Kafka into the lake"
 TWIN = "live days by batch"
@@ -145,7 +146,7 @@ def history_steps(world: World) -> list[Step]:
     return [
         *past_steps(world),
         spool_step(world),
-        _step("topics created", "ingestion_layer.kafka.topics.create_topics"),
+        _step("topics created", "ingestion_layer.kafka.topics.create_topics", after=(KAFKA,)),
         _step(
             "live weeks sent to Kafka", "ingestion_layer.kafka.replay_live", "--live", world.run_dir / "live",
             after=("topics created", "live weeks generated"),

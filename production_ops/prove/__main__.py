@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data_sources.calendar import Calendar
+from production_ops.demo.evidence import load_offline
 from production_ops.demo.outcome import Outcome
 from production_ops.demo.run import DATA_SERVERS, SERVERS, ask_for_shelves, build_world, prove_shelves, start_servers
 from production_ops.demo.world import World
@@ -82,7 +83,7 @@ def run(world: World, console: Console) -> bool:
         start_servers(stack, console, DATA_SERVERS)
         settings = build_world(world, stack, console, outcome)
         token = ask_for_shelves(world, stack, settings, console, outcome)
-        prove_shelves(world, settings, outcome)
+        prove_shelves(world, settings, outcome, load_offline(world))
         ground = Ground(world, stack, settings, token)
         proofs = healthy(outcome, ground)
         table, sound = _table(), all(result.passed for result in proofs.values())
