@@ -55,7 +55,12 @@ def start_servers(stack: LocalStack, console: Console, names: Sequence[str]) -> 
     with console.status(f"Starting {', '.join(names)}"):
         stack.start(*names)
     for name in names:
-        console.print(f"  [green]✓[/] {name} at {stack.address(name)} [dim]{stack.startup_seconds(name):.1f} s[/]")
+        say_started(stack, console, name)
+
+
+def say_started(stack: LocalStack, console: Console, name: str) -> None:
+    """One line for a server that is up."""
+    console.print(f"  [green]✓[/] {name} at {stack.address(name)} [dim]{stack.startup_seconds(name):.1f} s[/]")
 
 
 class Stages:
@@ -180,7 +185,7 @@ def start_serving(world: World, stack: LocalStack, console: Console) -> None:
         console.print("  the gate refused the model: there is no @champion, the API shows @challenger", style="yellow")
         stack.set_environment({**world.environment(), "SHOP_SERVING__MODEL_ALIAS": CHALLENGER})
     stack.start(SERVING)
-    console.print(f"  [green]✓[/] {SERVING} at {stack.address(SERVING)} [dim]{stack.startup_seconds(SERVING):.1f} s[/]")
+    say_started(stack, console, SERVING)
 
 
 def ask_for_shelves(world: World, stack: LocalStack, settings: Settings, console: Console, outcome: Outcome) -> str:

@@ -28,8 +28,9 @@ from production_ops.ledger.model import Coordinate, Evidence, Row, Seen, Sent
 from shared_utils.errors import DataError, DependencyError
 
 NUMBER_HEADER: Final = "spool_id"
-EVENT_TOPICS: Final = (*SHOP_TOPICS, late_name(CLICK), *map(dlq_name, SHOP_TOPICS))
-LIVE_TOPICS: Final = (*FEATURE_TOPICS, *map(dlq_name, FEATURE_TOPICS))
+EVENT_TOPICS: Final = (*SHOP_TOPICS, *map(dlq_name, SHOP_TOPICS))
+LIVE_TOPICS: Final = (*FEATURE_TOPICS, late_name(CLICK), *map(dlq_name, FEATURE_TOPICS))
+"""What Flink makes of the events, and what the writer refuses of it."""
 _PATIENCE_SECONDS: Final = 30.0
 _READER_SECONDS: Final = 300.0
 """How long a reader may stand still, not how long it may take."""

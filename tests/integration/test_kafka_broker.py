@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -382,11 +383,14 @@ def test_the_ledger_waits_until_a_reader_has_read_all(settings: KafkaSettings, c
     with Producer(settings, "clicks") as producer:
         for number in range(20):
             producer.send(event(clicks.name, number))
-    reader = threading.Thread(target=commit, args=("reader", clicks.name, settings, 20))
-    reader.start()
+    commit("reader", clicks.name, settings, 19)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wait_until_read, settings.bootstrap_servers, "reader", [clicks.name])
+        with pytest.raises(TimeoutError):
+            waiting.result(2)
+        commit("reader", clicks.name, settings, 1)
 
-    wait_until_read(settings.bootstrap_servers, "reader", [clicks.name])
-    reader.join()
+        waiting.result(30)
 
 
 def test_a_reader_that_stands_still_is_told_after_a_while(

@@ -13,7 +13,7 @@ from shared_utils.settings import REPO_ROOT
 pytestmark = [pytest.mark.kafka, pytest.mark.spark, pytest.mark.integration]
 
 
-# It takes five minutes on a good machine, and CI's was once half as fast: a hang ends here, a slow machine does not.
+# It takes seven minutes, and CI's machine was once half as fast: a hang ends here, a slow machine does not.
 @pytest.mark.timeout(1800)
 def test_every_planted_fault_is_seen_on_a_healthy_world(tmp_path: Path) -> None:
     ended = subprocess.run(
