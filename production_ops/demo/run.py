@@ -67,28 +67,28 @@ class Stages:
     """Runs the stages of one world on one stack, and notes what each step and each proof took."""
 
     def __init__(self, world: World, stack: LocalStack, console: Console, outcome: Outcome) -> None:
-        self._world, self._stack, self._console, self._outcome = world, stack, console, outcome
+        self.world, self.stack, self.console, self.outcome = world, stack, console, outcome
 
     def run(self, title: str, steps: Sequence[Step], *, workers: int = 2) -> None:
         """Run steps; Sail starts afresh, because it keeps the memory of all that it has done."""
-        self._console.print(f"[bold]{title}[/]")
-        self._stack.restart("sail")
+        self.console.print(f"[bold]{title}[/]")
+        self.stack.restart("sail")
         self.run_steps(steps, workers=workers)
 
     def run_steps(self, steps: Sequence[Step], *, workers: int = 2) -> None:
         """Run steps on the servers as they are."""
         timeline = run_steps(
             steps,
-            logs=self._world.run_dir / "logs",
-            environment=self._stack.job_env(),
-            console=self._console,
+            logs=self.world.run_dir / "logs",
+            environment=self.stack.job_env(),
+            console=self.console,
             workers=workers,
         )
-        self._outcome.timelines.append(timeline)
+        self.outcome.timelines.append(timeline)
 
     def prove(self, proof: Callable[[], ProofResult]) -> None:
         """Ask a proof and keep its answer."""
-        with self._console.status("proving"):
+        with self.console.status("proving"):
             self.ask(proof)
 
     def proof_step(self, name: str, proof: Callable[[], ProofResult], *, after: tuple[str, ...] = ()) -> Step:
@@ -99,9 +99,9 @@ class Stages:
         """Keep a proof's answer and say it."""
         started = time.monotonic()
         result = proof()
-        self._outcome.results.append(result)
+        self.outcome.results.append(result)
         colour = "green" if result.passed else "red"
-        self._console.print(f"  [{colour}]{result.word}[/] {result.name} [dim]{time.monotonic() - started:.1f} s[/]")
+        self.console.print(f"  [{colour}]{result.word}[/] {result.name} [dim]{time.monotonic() - started:.1f} s[/]")
 
 
 def build_world(
@@ -121,7 +121,7 @@ def build_world(
         # Three at a time: the stream and Spark's slice keep a core each, what Sail does between its fans less than one.
         stages.run(
             "Live weeks by stream and by batch, features in gold; a slice of gold by both engines",
-            [*live_weeks_steps(stages, world, stack, settings), *slice_steps(stages, engines, outcome)],
+            [*live_weeks_steps(stages, settings), *slice_steps(stages, engines)],
             workers=3,
         )
     finally:
@@ -138,13 +138,13 @@ def build_world(
     return settings
 
 
-def live_weeks_steps(stages: Stages, world: World, stack: LocalStack, settings: Settings) -> list[Step]:
+def live_weeks_steps(stages: Stages, settings: Settings) -> list[Step]:
     """The live weeks into silver by both roads, the two proven equal, then silver into gold.
 
     The proofs read silver as the stream left it: the first step into gold repairs its late rows.
     """
-    twin = world.run_dir / "twin"
-    twin_environment = {**stack.job_env(), "SHOP_LAKE__ROOT": str(twin)}
+    world, twin = stages.world, stages.world.run_dir / "twin"
+    twin_environment = {**stages.stack.job_env(), "SHOP_LAKE__ROOT": str(twin)}
     linked = Step("second lake linked", partial(lake.link_beside, world.lake, twin), (STREAMED,))
     balance = partial(evidence.prove_ledger, world, settings)
     equal = partial(lake.stream_equals_batch, world.lake, twin, (world.cutoff, world.as_of))
@@ -161,11 +161,11 @@ def live_weeks_steps(stages: Stages, world: World, stack: LocalStack, settings: 
     ]
 
 
-def slice_steps(stages: Stages, engines: EngineSlice, outcome: Outcome) -> list[Step]:
+def slice_steps(stages: Stages, engines: EngineSlice) -> list[Step]:
     """A slice of gold by both engines, proven equal; Spark is stopped as soon as it has done its part."""
 
     def stop_spark() -> None:
-        outcome.note_servers(engines.spark)
+        stages.outcome.note_servers(engines.spark)
         engines.spark.stop()
 
     steps = engines.steps()
@@ -210,26 +210,18 @@ def prove_shelves(world: World, settings: Settings, outcome: Outcome, offline: O
     outcome.results += evidence.prove_served(world, offline, outcome.answers, decisions, outcome.floor)
 
 
-def live_world(
-    world: World,
-    stack: LocalStack,
-    settings: Settings,
-    console: Console,
-    outcome: Outcome,
-    token: str,
-    offline: Offline,
-) -> None:
+def live_world(stages: Stages, settings: Settings, token: str, offline: Offline) -> None:
     """What Flink made of the live weeks into the live store, then shoppers click: shelves, features, alerts proven.
 
     While Flink and the writer catch up the nightly shelves are proven and the ledger reads all that is before the
     features; shoppers click while it judges what it has read.
     """
-    console.print("[bold]The live path[/]")
-    start_servers(stack, console, (live.WRITER,))
-    stages = Stages(world, stack, console, outcome)
+    world, outcome = stages.world, stages.outcome
+    stages.console.print("[bold]The live path[/]")
+    start_servers(stages.stack, stages.console, (live.WRITER,))
 
     def click() -> None:
-        base_url = f"http://{stack.address(SERVING)}"
+        base_url = f"http://{stages.stack.address(SERVING)}"
         outcome.reactions = live.let_shoppers_click(world, settings, offline, outcome.answers, base_url, token)
 
     through = Step("live weeks through Flink", partial(live.wait_for_flink, settings))
@@ -265,7 +257,7 @@ def run(world: World, *, keep: bool, console: Console) -> list[ProofResult]:
             beside = [*live.flink_side(stack), serving_step(world, stack, console), judge]
             settings = build_world(world, stack, console, outcome, beside=beside)
             token = ask_for_shelves(world, stack, settings, console, outcome)
-            live_world(world, stack, settings, console, outcome, token, offline.result())
+            live_world(Stages(world, stack, console, outcome), settings, token, offline.result())
         outcome.note_servers(stack)
         seconds = time.monotonic() - started
         path = page.write(world, outcome, memory.peak, seconds)
