@@ -20,8 +20,8 @@ TABLES = (CUSTOMER_FEATURES, PRODUCT_FEATURES, CUSTOMER_PRODUCT_FEATURES)
 FIRST = datetime(2026, 11, 2, tzinfo=UTC)
 NOTHING = float("nan")
 # The day of the event, the day on which it came in, and what every column of the row says.
-ROWS = ((0, 0, 10.0), (2, 9, 20.0))
-KNOWN: Mapping[int, float] = {-1: NOTHING, 0: 10.0, 5: 10.0, 8: 10.0, 9: 20.0}
+ROWS = ((0, 0, 10.0), (2, 9, 20.0), (20, 12, 30.0))
+KNOWN: Mapping[int, float] = {-1: NOTHING, 0: 10.0, 5: 10.0, 8: 10.0, 9: 20.0, 15: 20.0, 20: 30.0}
 
 
 def midnight(day: int) -> datetime:
@@ -61,7 +61,7 @@ def test_what_had_happened_and_was_known_is_right(lake: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("day", "answer"), [(5, 20.0), (-1, 10.0), (9, 10.0), (0, NOTHING)], ids=["late", "future", "stale", "nothing"]
+    ("day", "answer"), [(5, 20.0), (15, 30.0), (9, 10.0), (0, NOTHING)], ids=["late", "future", "stale", "nothing"]
 )
 def test_each_wrong_answer_is_found(lake: Path, monkeypatch: pytest.MonkeyPatch, day: int, answer: float) -> None:
     result = judged(lake, {**KNOWN, day: answer}, monkeypatch)
