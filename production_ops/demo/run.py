@@ -253,8 +253,11 @@ def run(world: World, *, keep: bool, console: Console) -> list[ProofResult]:
         with MemoryWatch() as memory:
             start_servers(stack, console, DATA_SERVERS)
             offline: Future[Offline] = Future()
-            judge = Step("offline view loaded", lambda: offline.set_result(evidence.load_offline(world)), (TRAINED,))
-            beside = [*live.flink_side(stack), serving_step(world, stack, console), judge]
+            serving = serving_step(world, stack, console)
+            judge = Step(
+                "offline view loaded", lambda: offline.set_result(evidence.load_offline(world)), (serving.name,)
+            )
+            beside = [*live.flink_side(stack), serving, judge]
             settings = build_world(world, stack, console, outcome, beside=beside)
             token = ask_for_shelves(world, stack, settings, console, outcome)
             live_world(Stages(world, stack, console, outcome), settings, token, offline.result())
