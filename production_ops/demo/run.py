@@ -93,7 +93,7 @@ class Stages:
 
     def proof_step(self, name: str, proof: Callable[[], ProofResult], *, after: tuple[str, ...] = ()) -> Step:
         """A proof beside other steps."""
-        return Step(name, lambda: self.ask(proof), after)
+        return Step(name, lambda: self.ask(proof), after, own_line=True)
 
     def ask(self, proof: Callable[[], ProofResult]) -> None:
         """Keep a proof's answer and say it."""
@@ -176,7 +176,7 @@ def slice_steps(stages: Stages, engines: EngineSlice) -> list[Step]:
 
 def serving_step(world: World, stack: LocalStack, console: Console) -> Step:
     """The API as soon as there is a model: beside what Flink still reads."""
-    return Step("serving started", partial(start_serving, world, stack, console), (TRAINED,))
+    return Step("serving started", partial(start_serving, world, stack, console), (TRAINED,), own_line=True)
 
 
 def start_serving(world: World, stack: LocalStack, console: Console) -> None:

@@ -40,7 +40,7 @@ class Step:
 
     `run` is a command line (a subprocess with its own log), a function of no arguments, or what another step says.
     `environment` is the whole one of the subprocess where it is not the run's. `verdict`: the subprocess judges,
-    and its exit code 1 is an answer, no failure.
+    and its exit code 1 is an answer, no failure. `own_line`: it prints a line of its own when it is done.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Step:
     after: tuple[str, ...] = ()
     environment: Mapping[str, str] | None = None
     verdict: bool = False
+    own_line: bool = False
 
 
 @dataclass(slots=True)
@@ -108,7 +109,8 @@ def run_steps(
                     name = running.pop(future)
                     future.result()
                     order.done(name)
-                    live.console.print(f"  [green]✓[/] {name} [dim]{timeline.seconds(name):.1f} s[/]")
+                    if not by_name[name].own_line:
+                        live.console.print(f"  [green]✓[/] {name} [dim]{timeline.seconds(name):.1f} s[/]")
         finally:
             # After a failure what has not started never will, and nobody may wait for its word.
             pool.shutdown(wait=False, cancel_futures=True)

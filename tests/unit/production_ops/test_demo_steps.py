@@ -42,6 +42,14 @@ def test_a_step_runs_after_those_it_names(tmp_path: Path) -> None:
     assert timeline.over == {"a", "b"}
 
 
+def test_a_step_with_a_line_of_its_own_gets_no_second_one(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO())
+    steps = [Step("told", lambda: None), Step("tells", lambda: console.print("PASS"), own_line=True)]
+    run_steps(steps, logs=tmp_path, environment=os.environ, console=console)
+    said = console.file.getvalue()
+    assert ("✓ told" in said, "PASS" in said, "✓ tells" in said) == (True, True, False)
+
+
 def test_a_failed_step_gives_the_end_of_its_log_and_stops_what_follows(tmp_path: Path) -> None:
     steps = [Step("breaks: it", python("raise SystemExit('no room')")), Step("next", lambda: None, ("breaks: it",))]
     with pytest.raises(StepFailedError, match=r"'breaks: it' ended with exit code 1:\nno room"):
