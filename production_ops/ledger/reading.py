@@ -5,10 +5,8 @@ Nothing here goes through `shared_utils.kafka_helpers`, the streams or the store
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
@@ -62,19 +60,18 @@ def read_evidence(
         DependencyError: Kafka does not answer, or the group stands still.
         DataError: there is no truth file.
     """
-    with no_search_for_cycles():
-        sent, events = read_truth(truth), read_topics(bootstrap_servers, EVENT_TOPICS)
-        bronze, ends = _rows_of(catalog.BRONZE_OF_TOPIC, SHOP_TOPICS, lake_root), read_ends(lake_root)
-        if wait_for is not None:
-            wait_until_read(bootstrap_servers, wait_for, FEATURE_TOPICS)
-        topics = {**events, **read_topics(bootstrap_servers, LIVE_TOPICS)}
-        return Evidence(
-            sent=sent if due_by is None else _due(sent, truth, due_by, topics),
-            topics=topics,
-            bronze=bronze,
-            ends=ends,
-            archived=_rows_of(catalog.BRONZE_OF_FEATURE_TOPIC, FEATURE_TOPICS, lake_root),
-        )
+    sent, events = read_truth(truth), read_topics(bootstrap_servers, EVENT_TOPICS)
+    bronze, ends = _rows_of(catalog.BRONZE_OF_TOPIC, SHOP_TOPICS, lake_root), read_ends(lake_root)
+    if wait_for is not None:
+        wait_until_read(bootstrap_servers, wait_for, FEATURE_TOPICS)
+    topics = {**events, **read_topics(bootstrap_servers, LIVE_TOPICS)}
+    return Evidence(
+        sent=sent if due_by is None else _due(sent, truth, due_by, topics),
+        topics=topics,
+        bronze=bronze,
+        ends=ends,
+        archived=_rows_of(catalog.BRONZE_OF_FEATURE_TOPIC, FEATURE_TOPICS, lake_root),
+    )
 
 
 def wait_until_read(bootstrap_servers: str, group: str, names: Sequence[str]) -> None:
@@ -118,16 +115,6 @@ def _unread(consumer: kafka.Consumer, names: Sequence[str]) -> int | None:
         raise
     ends = (consumer.get_watermark_offsets(place, timeout=10)[1] for place in read)
     return sum(end - max(place.offset, 0) for place, end in zip(read, ends, strict=True))
-
-
-@contextmanager
-def no_search_for_cycles() -> Iterator[None]:
-    """Millions of records without a cycle among them: each search through them all would find nothing."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def read_truth(path: Path) -> list[Sent]:
