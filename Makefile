@@ -124,6 +124,7 @@ up: ## the stack in containers, built, loaded and healthy (PROFILE=core: without
 
 .PHONY: images
 images: ## build the images of PROFILE, the bases first
+	@test -f config/installation.env || $$(deployment/local/find_python.sh) -m production_ops.compose_stack.preflight --profile $(NEEDS)
 	@docker compose --profile bases build
 	@$(COMPOSE) $(PROFILES) build
 

@@ -42,7 +42,7 @@ LIGHTGBM_PARAMETERS: Mapping[str, object] = {
     "objective": "lambdarank",
     "lambdarank_truncation_level": 30,
     "label_gain": list(range(16)),
-    "learning_rate": 0.05,
+    "learning_rate": 0.1,
     "num_leaves": 15,
     "min_data_in_leaf": 400,
     "max_bin": 63,
@@ -61,7 +61,7 @@ XGBOOST_PARAMETERS: Mapping[str, object] = {
     "lambdarank_pair_method": "topk",
     "lambdarank_num_pair_per_sample": 16,
     "ndcg_exp_gain": False,
-    "eta": 0.05,
+    "eta": 0.1,
     "max_depth": 5,
     "min_child_weight": 5,
     "max_bin": 64,
@@ -73,7 +73,7 @@ XGBOOST_PARAMETERS: Mapping[str, object] = {
     "seed": SEED,
     "verbosity": 0,
 }
-ROUNDS = 200
+ROUNDS = 100
 MEMBERS = 3
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -38,8 +39,9 @@ def start_session(app_name: str, lake_root: LakeRoot | None = None) -> SparkSess
     logging.getLogger("py4j").setLevel(logging.WARNING)
     settings: dict[str, bool | float | int | str | None] = {**read_defaults()}
     settings["spark.driver.extraClassPath"] = f"{JARS_DIR}/*:{JARS_DIR}/classes"
-    jvm = f"{settings.get('spark.driver.extraJavaOptions', '')} -Dlog4j2.configurationFile={LOG4J_PATH}"
-    settings["spark.driver.extraJavaOptions"] = jvm.strip()
+    # A JVM does not know TMPDIR by itself, and a driver that is killed leaves folders there.
+    own = f"-Dlog4j2.configurationFile={LOG4J_PATH} -Djava.io.tmpdir={tempfile.gettempdir()}"
+    settings["spark.driver.extraJavaOptions"] = f"{settings.get('spark.driver.extraJavaOptions', '')} {own}".strip()
     spark = SparkSession.builder.appName(app_name).config(map=settings).getOrCreate()
     # UDF workers must be this very Python. `spark.pyspark.python` only counts in spark-submit, and PYSPARK_PYTHON would
     # have to be in the environment before anybody imports pyspark.
