@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -30,16 +31,20 @@ from production_ops.proofs.live_shelf import Reaction
 from production_ops.proofs.result import ProofResult
 from shared_utils.errors import DataError, DependencyError
 from shared_utils.kafka_helpers import read_all
-from shared_utils.local_stack import LocalStack
+from shared_utils.local_stack import LocalStack, procfs
 from shared_utils.settings import Settings
 from stream_processing.core.fraud_rules import RULES_FILE, load_rules
 
-FLINK: Final = ("flink_jobmanager", "flink_taskmanager")
+TASKMANAGER: Final = "flink_taskmanager"
+FLINK: Final = ("flink_jobmanager", TASKMANAGER)
 WRITER: Final = "feature_writer"
 SHOPPERS: Final = 40
 _PATIENCE_SECONDS: Final = 300.0
 _POLL_SECONDS: Final = 0.25
 _SHOWN: Final = 6
+_BEHIND: Final = 10
+"""Niceness of the TaskManager while it reads weeks at once: beside it the training, the API and the writer, which wait
+for each other, would get a third of a core each."""
 _READ_BY: Final = {
     "flink-session_aggregator": (CLICK,),
     "flink-realtime_features": (CLICK, TRANSACTION),
@@ -50,18 +55,27 @@ _READ_BY: Final = {
 
 def flink_side(stack: LocalStack) -> list[Step]:
     """Beside a training, once it has fitted: Flink started and its jobs submitted; they read the live weeks."""
-    started = Step("Flink started", lambda: stack.start(*FLINK), (FITTED,))
+    started = Step("Flink started", lambda: _start_flink(stack), (FITTED,))
     return [started, *flink_steps(after=started.name)]
 
 
-def wait_for_flink(settings: Settings) -> None:
-    """Until all three jobs have read the live weeks.
+def _start_flink(stack: LocalStack) -> None:
+    stack.start(*FLINK)
+    if group := stack.pid(TASKMANAGER):
+        procfs.set_niceness(group, _BEHIND)
+
+
+def wait_for_flink(stack: LocalStack, settings: Settings) -> None:
+    """Until all three jobs have read the live weeks; from then on the TaskManager is as urgent as the others.
 
     Raises:
         DependencyError: one is not through in time.
     """
     for group, topics in _READ_BY.items():
         _wait_group(settings, group, topics)
+    if group := stack.pid(TASKMANAGER):
+        with suppress(PermissionError):  # only root may give urgency back
+            procfs.set_niceness(group, 0)
 
 
 def _wait_group(settings: Settings, group: str, topics: Sequence[str]) -> None:

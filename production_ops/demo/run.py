@@ -224,7 +224,7 @@ def live_world(stages: Stages, settings: Settings, token: str, offline: Offline)
         base_url = f"http://{stages.stack.address(SERVING)}"
         outcome.reactions = live.let_shoppers_click(world, settings, offline, outcome.answers, base_url, token)
 
-    through = Step("live weeks through Flink", partial(live.wait_for_flink, settings))
+    through = Step("live weeks through Flink", partial(live.wait_for_flink, stages.stack, settings))
     shelves = Step("shelves proven", partial(prove_shelves, world, settings, outcome, offline))
     fraud = stages.proof_step("fraud proof", partial(live.prove_fraud, world, settings), after=(through.name,))
     read = evidence_step()

@@ -45,6 +45,21 @@ def signal_group(group: int, number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
+def set_niceness(group: int, niceness: int) -> None:
+    """How urgent the threads of a group are (-20 to 19, 0 is usual); new threads take after the one that starts them.
+
+    Linux may share the CPU between sessions before it does so between their threads (`sched_autogroup`): a session has
+    a niceness of its own, which is set too if the group's leader leads one.
+
+    Raises:
+        PermissionError: more urgency than before is for root.
+    """
+    os.setpriority(os.PRIO_PGRP, group, niceness)
+    with contextlib.suppress(FileNotFoundError):  # a kernel without it
+        if os.getsid(group) == group:
+            (_PROC / str(group) / "autogroup").write_text(str(niceness))
+
+
 def start_ticks(pid: int) -> int | None:
     """When a process started, in clock ticks since boot: with the pid it names one process for ever. None when gone."""
     fields = _stat_fields(pid)

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from shared_utils.doctor import judge_kept
@@ -197,6 +198,18 @@ def test_a_process_without_ports_is_ready_when_its_log_says_so(tmp_path: Path) -
     with LocalStack(tmp_path / "run", ["mute"], specs) as stack:
         assert stack.alive("mute")
         assert stack.address("mute") == ""
+
+
+def test_a_server_gives_way_with_all_that_it_runs(make_stack: Callable[..., LocalStack]) -> None:
+    with make_stack("family", "plain") as stack:
+        pid, other = stack.pid("family"), stack.pid("plain")
+        assert pid and other
+
+        procfs.set_niceness(pid, 7)
+
+        assert [psutil.Process(each).nice() for each in (pid, child_of(stack, "family"), other)] == [7, 7, 0]
+        session = Path(f"/proc/{pid}/autogroup")
+        assert not session.exists() or session.read_text().split()[-1] == "7"
 
 
 @pytest.mark.parametrize("mode", ["family", "workers"])
