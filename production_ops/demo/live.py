@@ -61,8 +61,8 @@ def flink_side(stack: LocalStack) -> list[Step]:
 
 def _start_flink(stack: LocalStack) -> None:
     stack.start(*FLINK)
-    if group := stack.pid(TASKMANAGER):
-        procfs.set_niceness(group, _BEHIND)
+    if pid := stack.pid(TASKMANAGER):
+        procfs.set_niceness(pid, _BEHIND)
 
 
 def wait_for_flink(stack: LocalStack, settings: Settings) -> None:
@@ -73,9 +73,9 @@ def wait_for_flink(stack: LocalStack, settings: Settings) -> None:
     """
     for group, topics in _READ_BY.items():
         _wait_group(settings, group, topics)
-    if group := stack.pid(TASKMANAGER):
+    if pid := stack.pid(TASKMANAGER):
         with suppress(PermissionError):  # only root may give urgency back
-            procfs.set_niceness(group, 0)
+            procfs.set_niceness(pid, 0)
 
 
 def _wait_group(settings: Settings, group: str, topics: Sequence[str]) -> None:

@@ -203,7 +203,8 @@ def test_a_process_without_ports_is_ready_when_its_log_says_so(tmp_path: Path) -
 def test_a_server_gives_way_with_all_that_it_runs(make_stack: Callable[..., LocalStack]) -> None:
     with make_stack("family", "plain") as stack:
         pid, other = stack.pid("family"), stack.pid("plain")
-        assert pid and other
+        assert pid
+        assert other
 
         procfs.set_niceness(pid, 7)
 
