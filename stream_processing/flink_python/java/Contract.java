@@ -32,17 +32,26 @@ public final class Contract {
         this.rule = rule;
     }
 
+    /** The document of a value that is accepted. */
+    JsonNode accepted(byte[] value) throws RefusedException {
+        if (value == null) {
+            throw new RefusedException(Reason.PARSE);
+        }
+        JsonNode document = json.read(value);
+        if (!schema.validate(document, OutputFormat.BOOLEAN)) {
+            throw new RefusedException(Reason.SCHEMA);
+        }
+        if (rule != null && !rule.holds(document)) {
+            throw new RefusedException(Reason.SEMANTIC);
+        }
+        return document;
+    }
+
     /** Why the value is refused, or null if it is accepted. */
     public Reason reason(byte[] value) {
-        if (value == null) {
-            return Reason.PARSE;
-        }
         try {
-            JsonNode document = json.read(value);
-            if (!schema.validate(document, OutputFormat.BOOLEAN)) {
-                return Reason.SCHEMA;
-            }
-            return rule == null || rule.holds(document) ? null : Reason.SEMANTIC;
+            accepted(value);
+            return null;
         } catch (RefusedException refused) {
             return refused.reason;
         }

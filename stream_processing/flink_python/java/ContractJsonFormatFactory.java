@@ -7,24 +7,24 @@ import java.util.Set;
 import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.configuration.ConfigOption;
 import org.apache.flink.configuration.ConfigOptions;
-import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.ReadableConfig;
-import org.apache.flink.formats.json.JsonFormatFactory;
-import org.apache.flink.formats.json.JsonFormatOptions;
 import org.apache.flink.table.api.ValidationException;
 import org.apache.flink.table.connector.ChangelogMode;
+import org.apache.flink.table.connector.Projection;
 import org.apache.flink.table.connector.format.DecodingFormat;
 import org.apache.flink.table.connector.format.ProjectableDecodingFormat;
 import org.apache.flink.table.connector.source.DynamicTableSource;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.factories.DeserializationFormatFactory;
 import org.apache.flink.table.factories.DynamicTableFactory;
+import org.apache.flink.table.factories.FactoryUtil;
 import org.apache.flink.table.types.DataType;
+import org.apache.flink.table.types.logical.RowType;
 
 /**
- * `'format' = 'contract-json'`: Flink's own JSON format behind the topic's contract. A value that the contract refuses is no
- * row; it is counted. `contract-json.schema` is the file of the JSON Schema, read where the job is compiled;
- * `contract-json.rule` names the semantic rule of a topic that has one.
+ * `'format' = 'contract-json'`: JSON behind the topic's contract. A value that the contract refuses is no row; it is counted.
+ * `contract-json.schema` is the file of the JSON Schema, read where the job is compiled; `contract-json.rule` names the
+ * semantic rule of a topic that has one.
  */
 public final class ContractJsonFormatFactory implements DeserializationFormatFactory {
     private static final ConfigOption<String> SCHEMA = ConfigOptions.key("schema").stringType().noDefaultValue();
@@ -49,12 +49,8 @@ public final class ContractJsonFormatFactory implements DeserializationFormatFac
     @Override
     public DecodingFormat<DeserializationSchema<RowData>> createDecodingFormat(
             DynamicTableFactory.Context context, ReadableConfig options) {
-        Configuration json = new Configuration();
-        json.set(JsonFormatOptions.TIMESTAMP_FORMAT, "ISO-8601");
-        return new Format(
-                new JsonFormatFactory().createDecodingFormat(context, json),
-                read(options.get(SCHEMA)),
-                options.getOptional(RULE).orElse(null));
+        FactoryUtil.validateFactoryOptions(this, options);
+        return new Format(read(options.get(SCHEMA)), options.getOptional(RULE).orElse(null));
     }
 
     private static String read(String file) {
@@ -66,12 +62,10 @@ public final class ContractJsonFormatFactory implements DeserializationFormatFac
     }
 
     private static final class Format implements ProjectableDecodingFormat<DeserializationSchema<RowData>> {
-        private final DecodingFormat<DeserializationSchema<RowData>> json;
         private final String schema;
         private final SemanticRule rule;
 
-        Format(DecodingFormat<DeserializationSchema<RowData>> json, String schema, SemanticRule rule) {
-            this.json = json;
+        Format(String schema, SemanticRule rule) {
             this.schema = schema;
             this.rule = rule;
         }
@@ -79,15 +73,14 @@ public final class ContractJsonFormatFactory implements DeserializationFormatFac
         @Override
         public DeserializationSchema<RowData> createRuntimeDecoder(
                 DynamicTableSource.Context context, DataType physicalType, int[][] projections) {
-            ProjectableDecodingFormat<DeserializationSchema<RowData>> projectable =
-                    (ProjectableDecodingFormat<DeserializationSchema<RowData>>) json;
+            DataType produced = Projection.of(projections).project(physicalType);
             return new ContractJsonReader(
-                    projectable.createRuntimeDecoder(context, physicalType, projections), schema, rule);
+                    (RowType) produced.getLogicalType(), context.createTypeInformation(produced), schema, rule);
         }
 
         @Override
         public ChangelogMode getChangelogMode() {
-            return json.getChangelogMode();
+            return ChangelogMode.insertOnly();
         }
     }
 }

@@ -1,6 +1,5 @@
 package shop.flink;
 
-import java.io.IOException;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.Objects;
@@ -8,6 +7,7 @@ import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.types.logical.RowType;
 import org.apache.flink.util.Collector;
 
 /**
@@ -15,23 +15,26 @@ import org.apache.flink.util.Collector;
  * lake; here each adds one to the counter `refused_records` of its reason.
  */
 final class ContractJsonReader implements DeserializationSchema<RowData> {
-    private static final long serialVersionUID = 1L;
+    private static final long serialVersionUID = 2L;
 
-    private final DeserializationSchema<RowData> json;
+    private final RowType columns;
+    private final TypeInformation<RowData> produced;
     private final String schema;
     private final SemanticRule rule;
+    private transient RowReader rows;
     private transient Contract contract;
     private transient Map<Reason, Counter> refused;
 
-    ContractJsonReader(DeserializationSchema<RowData> json, String schema, SemanticRule rule) {
-        this.json = json;
+    ContractJsonReader(RowType columns, TypeInformation<RowData> produced, String schema, SemanticRule rule) {
+        this.columns = columns;
+        this.produced = produced;
         this.schema = schema;
         this.rule = rule;
     }
 
     @Override
-    public void open(InitializationContext context) throws Exception {
-        json.open(context);
+    public void open(InitializationContext context) {
+        rows = new RowReader(columns);
         contract = new Contract(schema, rule);
         refused = new EnumMap<>(Reason.class);
         for (Reason reason : Reason.values()) {
@@ -45,35 +48,34 @@ final class ContractJsonReader implements DeserializationSchema<RowData> {
     }
 
     @Override
-    public void deserialize(byte[] value, Collector<RowData> rows) throws IOException {
-        Reason reason = contract.reason(value);
-        if (reason == null) {
-            json.deserialize(value, rows);
-        } else {
-            refused.get(reason).inc();
+    public void deserialize(byte[] value, Collector<RowData> out) {
+        try {
+            out.collect(rows.read(contract.accepted(value)));
+        } catch (RefusedException refusal) {
+            refused.get(refusal.reason).inc();
         }
     }
 
     @Override
     public boolean isEndOfStream(RowData row) {
-        return json.isEndOfStream(row);
+        return false;
     }
 
     @Override
     public TypeInformation<RowData> getProducedType() {
-        return json.getProducedType();
+        return produced;
     }
 
     @Override
     public boolean equals(Object other) {
         return other instanceof ContractJsonReader reader
-                && json.equals(reader.json)
+                && columns.equals(reader.columns)
                 && schema.equals(reader.schema)
                 && rule == reader.rule;
     }
 
     @Override
     public int hashCode() {
-        return Objects.hash(json, schema, rule);
+        return Objects.hash(columns, schema, rule);
     }
 }

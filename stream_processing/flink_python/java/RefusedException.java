@@ -1,6 +1,6 @@
 package shop.flink;
 
-/** A value that is not one strict JSON text of a bounded size. Without a stack trace: it is thrown once per bad record. */
+/** A value that the contract does not accept. Without a stack trace: it is thrown once per bad record. */
 final class RefusedException extends Exception {
     private static final long serialVersionUID = 1L;
 

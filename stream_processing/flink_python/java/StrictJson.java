@@ -13,6 +13,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CharsetDecoder;
 import java.nio.charset.StandardCharsets;
@@ -50,11 +51,11 @@ final class StrictJson {
         if (value.length > MAX_BYTES || hasTooManyParts(value)) {
             throw new RefusedException(Reason.SIZE);
         }
-        String text = decode(value);
+        CharBuffer text = decode(value);
         if (text.isEmpty() || text.charAt(0) == BYTE_ORDER_MARK) {
             throw new RefusedException(Reason.PARSE);
         }
-        try (JsonParser parser = FACTORY.createParser(text)) {
+        try (JsonParser parser = FACTORY.createParser(text.array(), text.arrayOffset(), text.length())) {
             JsonNode document = node(parser, parser.nextToken());
             if (parser.nextToken() != null) {
                 throw new RefusedException(Reason.PARSE);
@@ -77,9 +78,9 @@ final class StrictJson {
         return parts > MAX_PARTS;
     }
 
-    private String decode(byte[] value) throws RefusedException {
+    private CharBuffer decode(byte[] value) throws RefusedException {
         try {
-            return utf8.decode(ByteBuffer.wrap(value)).toString();
+            return utf8.decode(ByteBuffer.wrap(value));
         } catch (CharacterCodingException notUtf8) {
             throw new RefusedException(Reason.PARSE);
         }
