@@ -44,7 +44,7 @@ LIGHTGBM_PARAMETERS: Mapping[str, object] = {
     "label_gain": list(range(16)),
     "learning_rate": 0.1,
     "num_leaves": 15,
-    "min_data_in_leaf": 400,
+    "min_data_in_leaf": 250,
     "max_bin": 63,
     "lambda_l2": 5.0,
     "feature_fraction_bynode": 0.3,

@@ -42,7 +42,7 @@ from shared_utils.settings import Settings, load_settings
 from shared_utils.time_utils import day_start, epoch_day
 
 FEATURE_SET = "recommender_v1"
-MAX_QUERIES = 9_000
+MAX_QUERIES = 5_250
 MAX_GAP_DAYS = 13
 """A household that stays away longer asks another question than the one that is served: what it needs next."""
 GOLDEN_ROWS = 50
