@@ -61,8 +61,14 @@ def flink_side(stack: LocalStack) -> list[Step]:
 
 def _start_flink(stack: LocalStack) -> None:
     stack.start(*FLINK)
-    if pid := stack.pid(TASKMANAGER):
-        procfs.set_niceness(pid, _BEHIND)
+    _give_way(stack, _BEHIND)
+
+
+def _give_way(stack: LocalStack, niceness: int) -> None:
+    pid = stack.pid(TASKMANAGER)
+    with suppress(OSError):  # only root may give urgency back, a container may forbid both: it costs time, nothing else
+        if pid:
+            procfs.set_niceness(pid, niceness)
 
 
 def wait_for_flink(stack: LocalStack, settings: Settings) -> None:
@@ -73,9 +79,7 @@ def wait_for_flink(stack: LocalStack, settings: Settings) -> None:
     """
     for group, topics in _READ_BY.items():
         _wait_group(settings, group, topics)
-    if pid := stack.pid(TASKMANAGER):
-        with suppress(PermissionError):  # only root may give urgency back
-            procfs.set_niceness(pid, 0)
+    _give_way(stack, 0)
 
 
 def _wait_group(settings: Settings, group: str, topics: Sequence[str]) -> None:

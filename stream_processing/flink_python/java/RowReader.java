@@ -15,8 +15,7 @@ import org.apache.flink.table.types.logical.RowType;
 
 /**
  * Rows of a table from documents that its contract accepts, of the types that `contracts/generated/flink_ddl.py` writes. A field
- * that is missing or null is null. The document is the one that was judged: reading the text again, as Flink's own JSON format
- * does, costs more than the rest of it.
+ * that is missing or null is null. The document is the one that was judged: Flink's own JSON format would read the text again.
  */
 final class RowReader {
     private final String[] names;
