@@ -5,7 +5,7 @@ half, which costs less than a fit on most of them and judges on more: its NDCG@1
 the largest absolute difference between its own raw scores and those of the served ONNX scorer. A kind that differs by
 more than `PARITY_TOLERANCE` is dropped; of the rest the higher NDCG@10 wins and is fitted again on all households,
 LightGBM as the mean of `MEMBERS` models that differ in their seed alone: a seed's luck is worth 0.2 points of NDCG@10.
-XGBoost sums its trees in float32, so at the usual size of raw scores (about 4) it differs by some 4e-6 and is dropped;
+XGBoost sums its trees in float32, so at the usual size of raw scores (about 4) it differs by some 2e-6 and is dropped;
 the rule is measured, not assumed.
 Both libraries are deterministic: the same arrays give the same model bytes.
 """
