@@ -15,14 +15,14 @@ from typing import Any, Final
 
 import pyarrow.parquet as pq
 
-from contracts.topics_names import CLICK, FEATURE_TOPICS, FRAUD_ALERT, PAYMENT, TRANSACTION
+from contracts.topics_names import FEATURE_TOPICS, FRAUD_ALERT, PAYMENT, TRANSACTION
 from feature_store.online_store.feature_intake import GROUP
 from ml_modeling.core.bundle import BUNDLE_FILE, ModelBundle
 from production_ops.demo.evidence import Offline
 from production_ops.demo.shoppers import plan, watch
 from production_ops.demo.steps import Step
 from production_ops.demo.traffic import Answer
-from production_ops.demo.world import FITTED, LEDGER, World, flink_steps
+from production_ops.demo.world import FITTED, FLINK_READS, LEDGER, World, flink_steps
 from production_ops.ledger.report import JSON_FILE
 from production_ops.proofs import kafka_topics, live_shelf
 from production_ops.proofs.fraud import judge
@@ -45,12 +45,6 @@ _SHOWN: Final = 6
 _BEHIND: Final = 10
 """Niceness of the TaskManager while it reads weeks at once: beside it the training, the API and the writer, which wait
 for each other, would get a third of a core each."""
-_READ_BY: Final = {
-    "flink-session_aggregator": (CLICK,),
-    "flink-realtime_features": (CLICK, TRANSACTION),
-    "flink-fraud_pattern_detector": (PAYMENT, TRANSACTION),
-}
-"""What each Flink job reads, by its consumer group."""
 
 
 def flink_side(stack: LocalStack) -> list[Step]:
@@ -77,7 +71,7 @@ def wait_for_flink(stack: LocalStack, settings: Settings) -> None:
     Raises:
         DependencyError: one is not through in time.
     """
-    for group, topics in _READ_BY.items():
+    for group, topics in FLINK_READS.items():
         _wait_group(settings, group, topics)
     _give_way(stack, 0)
 

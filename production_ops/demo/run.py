@@ -234,7 +234,7 @@ def live_world(stages: Stages, settings: Settings, token: str, offline: Offline)
         lambda: live.prove_live_parity(world, settings, offline, outcome.reactions),
         after=(shoppers.name,),
     )
-    stages.run_steps([through, ledger_step(after=(through.name,)), shelves, fraud, read, shoppers, parity], workers=3)
+    stages.run_steps([through, ledger_step(), shelves, fraud, read, shoppers, parity], workers=3)
     stages.prove(lambda: live.prove_live_ledger(world))
     stages.prove(lambda: live_shelf.shelf_reacts(outcome.reactions))
 

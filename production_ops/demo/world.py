@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from contracts.topics_names import CLICK, SHOP_TOPICS
+from contracts.topics_names import CLICK, FEATURE_TOPICS, PAYMENT, SHOP_TOPICS, TRANSACTION
 from data_sources.calendar import Calendar
 from data_sources.user_activity.archive import PAST_WEEKS
 from feature_store.online_store.feature_intake import GROUP
@@ -19,7 +19,13 @@ from shared_utils.environments import flink_python, platform_python, spark_pytho
 from shared_utils.time_utils import day_start, epoch_day
 
 _JOBS = "batch_processing.spark_jobs"
-FLINK_JOBS = ("realtime_features", "session_aggregator", "fraud_pattern_detector")
+FLINK_READS = {
+    "flink-realtime_features": (CLICK, TRANSACTION),
+    "flink-session_aggregator": (CLICK,),
+    "flink-fraud_pattern_detector": (PAYMENT, TRANSACTION),
+}
+"""What each Flink job reads, by its consumer group."""
+FLINK_JOBS = tuple(group.removeprefix("flink-") for group in FLINK_READS)
 KAFKA = "Kafka started"
 HISTORY = "history into silver"
 STREAMED = "Kafka into the lake"
@@ -225,10 +231,14 @@ def flink_steps(after: str) -> list[Step]:
     ]
 
 
-def ledger_step(after: tuple[str, ...] = ()) -> Step:
-    """Every event from its producer to the archive of the features, judged by `make ledger`'s own command."""
-    ledger = _step(LEDGER, "production_ops.ledger", "--stages", "all", "--wait-for", GROUP, after=after)
-    return replace(ledger, verdict=True)
+def ledger_step() -> Step:
+    """Every event from its producer to the archive of the features, judged by `make ledger`'s own command.
+
+    It reads the events while Flink does, and waits for Flink, then for the writer, before it reads the features.
+    """
+    readers = {**FLINK_READS, GROUP: FEATURE_TOPICS}
+    waits = [f"--wait-for={group}={','.join(topics)}" for group, topics in readers.items()]
+    return replace(_step(LEDGER, "production_ops.ledger", "--stages", "all", *waits), verdict=True)
 
 
 def evidence_step() -> Step:

@@ -63,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     in_folder = arguments.run_dir and isinstance(settings.lake.root, Path)
     lake = root_at(arguments.lake or (run_dir / "lake" if in_folder else settings.lake.root), settings.object_store)
     truth = arguments.truth or run_dir / FATES_FILE
-    evidence = read_evidence(settings.kafka.bootstrap_servers, lake, truth, arguments.due_by, arguments.wait_for)
+    readers = dict(arguments.wait_for)
+    evidence = read_evidence(settings.kafka.bootstrap_servers, lake, truth, arguments.due_by, readers)
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH
@@ -88,6 +89,14 @@ def _lake(text: str) -> Path | str:
     return LakeSettings.model_validate({"root": text}).root
 
 
+def _reader(text: str) -> tuple[str, list[str]]:
+    """A consumer group and its topics."""
+    group, equals, topics = text.partition("=")
+    if not (group and equals and all(topics.split(","))):
+        raise argparse.ArgumentTypeError(f"{text!r} is not GROUP=TOPIC,...")
+    return group, topics.split(",")
+
+
 def _instant(text: str) -> datetime:
     """An instant in ISO 8601, UTC where it names no zone."""
     instant = datetime.fromisoformat(text)
@@ -107,8 +116,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--wait-for",
-        metavar="GROUP",
-        help="read the features once this consumer group has read all of them (default: as they are)",
+        type=_reader,
+        action="append",
+        default=[],
+        metavar="GROUP=TOPIC,...",
+        help="read the features once this consumer group has read these topics to their end; may be repeated",
     )
     parser.add_argument("--out", type=Path, help="where ledger.json and ledger.prom go (default: <run-dir>/ledger)")
     parser.add_argument("--stages", default="", help=f"stages that must be judged: all, or of {', '.join(Stage)}")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 import confluent_kafka as kafka
@@ -49,21 +50,21 @@ def read_evidence(
     lake_root: LakeRoot,
     truth: Path,
     due_by: datetime | None = None,
-    wait_for: str | None = None,
+    wait_for: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Evidence:
     """Everything that a run left behind. With `due_by` only what was to be sent by then has to be there.
 
-    With `wait_for`, a consumer group, the features and their archive are read once it has read all of them: the events
-    are read meanwhile.
+    `wait_for` names consumer groups, each with topics: the features and their archive are read once the first has read
+    its topics to the end, then the next. The events are read before that.
 
     Raises:
-        DependencyError: Kafka does not answer, or the group stands still.
+        DependencyError: Kafka does not answer, or a group stands still.
         DataError: there is no truth file.
     """
     sent, events = read_truth(truth), read_topics(bootstrap_servers, EVENT_TOPICS)
     bronze, ends = _rows_of(catalog.BRONZE_OF_TOPIC, SHOP_TOPICS, lake_root), read_ends(lake_root)
-    if wait_for is not None:
-        wait_until_read(bootstrap_servers, wait_for, FEATURE_TOPICS)
+    for group, names in wait_for.items():
+        wait_until_read(bootstrap_servers, group, names)
     topics = {**events, **read_topics(bootstrap_servers, LIVE_TOPICS)}
     return Evidence(
         sent=sent if due_by is None else _due(sent, truth, due_by, topics),

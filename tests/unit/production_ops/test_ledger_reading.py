@@ -1,4 +1,4 @@
-"""What the ledger demands of a replay that goes on by the clock."""
+"""What the ledger demands of a replay that goes on by the clock, and for whom it waits before it reads the features."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from contracts.topics_names import CLICK
+from contracts.topics_names import CLICK, FEATURE_TOPICS
 from production_ops.ledger.__main__ import main
 from production_ops.ledger.model import Seen
-from production_ops.ledger.reading import read_evidence
+from production_ops.ledger.reading import EVENT_TOPICS, LIVE_TOPICS, read_evidence
 
 BEGAN = datetime(2026, 11, 23, tzinfo=UTC)
 SENT = (0, 3)
@@ -51,3 +51,29 @@ def test_a_record_that_was_due_and_is_not_there_is_lost(
     assert main(["--run-dir", str(run), "--due-by", "2026-11-23T00:01:30"]) == 1
     assert "lost in kafka: b: not in shop.click.v1" in capsys.readouterr().out
     assert main(["--run-dir", str(run), "--due-by", "2026-11-23T00:00:30Z"]) == 0
+
+
+def test_the_features_are_read_after_each_reader_that_is_waited_for(
+    truth: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[object] = []
+
+    def topics(_: str, names: object) -> dict[str, list[Seen]]:
+        done.append(names)
+        return {}
+
+    monkeypatch.setattr("production_ops.ledger.reading.read_topics", topics)
+    monkeypatch.setattr("production_ops.ledger.reading.wait_until_read", lambda _, *reader: done.append(reader))
+    monkeypatch.setenv("SHOP_KAFKA__BOOTSTRAP_SERVERS", "nowhere:1")
+    readers = (f"--wait-for=flink={CLICK}", f"--wait-for=writer={','.join(FEATURE_TOPICS)}")
+
+    main(["--run-dir", str(truth.parents[1]), *readers])
+
+    assert done == [EVENT_TOPICS, ("flink", [CLICK]), ("writer", list(FEATURE_TOPICS)), LIVE_TOPICS]
+
+
+@pytest.mark.parametrize("reader", ["writer", "=shop.click.v1", "writer=", "writer=a,,b"])
+def test_a_reader_without_its_topics_is_refused(reader: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--wait-for", reader])
+    assert f"'{reader}' is not GROUP=TOPIC,..." in capsys.readouterr().err
