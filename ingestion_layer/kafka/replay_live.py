@@ -2,7 +2,8 @@
 
 Reads: `DIR/*.ndjson` as data_sources wrote them. Writes: the topics that the lines name.
 When the broker fails, the next run goes on where this one ended; what was undelivered goes first. As a service it keeps
-its position while it sends: after a crash a second's records may be sent again, with their event ids.
+its position while it sends: after a crash a second's records may be sent again, with their event ids; told to end, it
+ends with what it has sent.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -32,6 +34,7 @@ _AT_MAX_SPEED: Final = 0.0
 BY_THE_CLOCK: Final = "clock"
 _KEEP_SECONDS: Final = 1.0
 _Pace = float | str
+Wait = Callable[[float], bool | None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,18 +56,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     bar = Progress(
         TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True
     )
-    with bar:
-        task = bar.add_task("send", total=count_lines(args.live))
-        sent = replay(
-            args.live,
-            load_settings().kafka,
-            speed=args.speed,
-            keep_position=args.as_service,
-            on_sent=lambda: bar.advance(task),
-        )
-    console.print(_table(sent))
-    if args.as_service:
-        with stop_signal() as stopped:
+    with stop_signal() if args.as_service else nullcontext() as stopped:
+        with bar:
+            task = bar.add_task("send", total=count_lines(args.live))
+            sent = replay(
+                args.live,
+                load_settings().kafka,
+                speed=args.speed,
+                keep_position=args.as_service,
+                on_sent=lambda: bar.advance(task),
+                wait=stopped.wait if stopped else time.sleep,
+            )
+        console.print(_table(sent))
+        if stopped:
             stopped.wait()
     return 0
 
@@ -76,10 +80,11 @@ def replay(
     speed: _Pace = _AT_MAX_SPEED,
     keep_position: bool = False,
     on_sent: Callable[[], None] = lambda: None,
+    wait: Wait = time.sleep,
 ) -> Counter[str]:
     """Send every record that an earlier, failed run has not handed over; the number sent by topic.
 
-    `keep_position`: a killed run goes on, too, and a finished one has nothing left to send.
+    `keep_position`: a killed run goes on, too, and a finished one has nothing left to send. `wait` as in `paced`.
 
     Raises:
         DependencyError: the broker did not take the records; run again to go on.
@@ -93,7 +98,7 @@ def replay(
         with Producer(settings, _NAME) as producer:
             for _ in islice(stream, handed):
                 on_sent()
-            for record in paced(stream, speed):
+            for record in paced(stream, speed, wait):
                 handed += 1
                 producer.send(record)
                 sent[record.topic] += 1
@@ -154,19 +159,24 @@ def count_lines(live: Path) -> int:
 def paced(
     stream: Iterator[Record],
     speed: _Pace,
+    wait: Wait = time.sleep,
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
 ) -> Iterator[Record]:
-    """The same records, each held back until its arrival time is due at `speed`; 0 holds nothing back."""
+    """The same records, each held back until its arrival time is due at `speed`; 0 holds nothing back.
+
+    `wait` is given the seconds; when it says that it was told to end, no record follows.
+    """
     began: tuple[float, int] | None = None
     for record in stream:
         if speed and record.timestamp_ms is not None:
             if isinstance(speed, str):
-                wait = record.timestamp_ms / 1000 - wall_clock()
+                seconds = record.timestamp_ms / 1000 - wall_clock()
             else:
                 began = began or (clock(), record.timestamp_ms)
-                wait = began[0] + (record.timestamp_ms - began[1]) / 1000 / speed - clock()
-            time.sleep(max(0.0, wait))
+                seconds = began[0] + (record.timestamp_ms - began[1]) / 1000 / speed - clock()
+            if wait(max(0.0, seconds)):
+                return
         yield record
 
 

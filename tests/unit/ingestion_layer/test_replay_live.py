@@ -32,19 +32,18 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
         replay_live.records(tmp_path)
 
 
-def test_the_pace_follows_the_arrival_times(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pace_follows_the_arrival_times() -> None:
     waits: list[float] = []
-    monkeypatch.setattr("time.sleep", waits.append)
     stream = [at("a", 0), at("a", 6_000), at("a", 9_000)]
 
-    assert list(replay_live.paced(iter(stream), 3.0, clock=lambda: 100.0)) == stream
+    assert list(replay_live.paced(iter(stream), 3.0, waits.append, clock=lambda: 100.0)) == stream
     assert waits == [0.0, 2.0, 3.0]
 
 
-def test_at_full_speed_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("waited"))
+def test_at_full_speed_nothing_waits() -> None:
+    stream = [at("a", 0), at("a", 10**9)]
 
-    assert len(list(replay_live.paced(iter([at("a", 0), at("a", 10**9)]), 0.0))) == 2
+    assert len(list(replay_live.paced(iter(stream), 0.0, lambda _: pytest.fail("waited")))) == 2
 
 
 def test_the_position_holds_for_one_folder_alone(tmp_path: Path) -> None:
@@ -57,12 +56,11 @@ def test_the_position_holds_for_one_folder_alone(tmp_path: Path) -> None:
     assert Position(path, tmp_path / "one").read() == 0
 
 
-def test_by_the_clock_what_is_due_goes_at_once_and_the_rest_at_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_the_clock_what_is_due_goes_at_once_and_the_rest_at_its_own_time() -> None:
     waits: list[float] = []
-    monkeypatch.setattr("time.sleep", waits.append)
     stream = [at("a", 1_000), at("a", 100_000), at("a", 103_000)]
 
-    paced = replay_live.paced(iter(stream), replay_live.BY_THE_CLOCK, wall_clock=lambda: 100.0)
+    paced = replay_live.paced(iter(stream), replay_live.BY_THE_CLOCK, waits.append, wall_clock=lambda: 100.0)
 
     assert list(paced) == stream
     assert waits == [0.0, 0.0, 3.0]
@@ -90,17 +88,28 @@ class Outbox:
         pass
 
 
-def test_a_killed_service_goes_on_where_it_was_and_a_finished_one_sends_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path / "a.ndjson", *(at("a", number) for number in range(1, 6)))
+@pytest.fixture
+def outbox(monkeypatch: pytest.MonkeyPatch) -> Outbox:
     outbox = Outbox()
-    outbox.sent, outbox.killed_at = [], 4
+    outbox.sent, outbox.killed_at = [], None
     monkeypatch.setattr(replay_live, "Producer", lambda *_: outbox)
-    monkeypatch.setattr(replay_live, "_KEEP_SECONDS", 0.0)
+    return outbox
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> KafkaSettings:
     settings = KafkaSettings(spool_dir=tmp_path / "spool")
     settings.spool_dir.mkdir()
+    return settings
 
+
+def test_a_killed_service_goes_on_where_it_was_and_a_finished_one_sends_nothing(
+    tmp_path: Path, outbox: Outbox, settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a.ndjson", *(at("a", number) for number in range(1, 6)))
+    monkeypatch.setattr(replay_live, "_KEEP_SECONDS", 0.0)
+
+    outbox.killed_at = 4
     with pytest.raises(KeyboardInterrupt):
         replay_live.replay(tmp_path, settings, keep_position=True)
     outbox.killed_at = None
@@ -108,3 +117,16 @@ def test_a_killed_service_goes_on_where_it_was_and_a_finished_one_sends_nothing(
     assert outbox.sent == [1, 2, 3, 4, 5]
 
     assert not replay_live.replay(tmp_path, settings, keep_position=True)
+
+
+def test_a_service_that_is_told_to_end_keeps_what_it_has_sent_and_the_next_one_sends_the_rest(
+    tmp_path: Path, outbox: Outbox, settings: KafkaSettings
+) -> None:
+    write(tmp_path / "a.ndjson", *(at("a", number) for number in range(1, 6)))
+    told = iter([False, False, True])
+
+    first = replay_live.replay(tmp_path, settings, speed=1.0, keep_position=True, wait=lambda _: next(told))
+    assert first == {"a": 2}
+    replay_live.replay(tmp_path, settings, keep_position=True)
+
+    assert outbox.sent == [1, 2, 3, 4, 5]
