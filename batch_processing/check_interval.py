@@ -145,6 +145,12 @@ def _spend(table: Table) -> str:
 
 
 CHECKS: Final[Mapping[str, str]] = {
+    "days before it, since gold's first one, with features": """
+        SELECT before.day::DATE AS day, 1 AS expected, 0 AS found FROM (
+            SELECT unnest(generate_series(min(event_date), (SELECT min(day) - 1 FROM days), INTERVAL 1 DAY)) AS day
+            FROM customer_features
+        ) AS before WHERE before.day NOT IN (SELECT DISTINCT event_date FROM customer_features)
+    """,
     "days of which bronze holds an event": """
         SELECT day, 1 AS expected, 0 AS found FROM idle
         WHERE day NOT IN (SELECT day FROM received UNION ALL SELECT day FROM archived)

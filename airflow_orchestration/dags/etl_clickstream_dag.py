@@ -4,8 +4,9 @@ Bronze has landed, silver is settled, gold is computed, gold is checked, feature
 online. Then the asset **gold_features** is fresh, which starts `train_model`.
 
 **Interval.** A run works on its data interval, a UTC day, and overwrites it: a second run gives equal tables. `start`
-and `end` in the conf choose other days (`end` is exclusive). Gold adds up from day to day, so days run in order; after
-a repair run from the repaired day to the end of history. A backfill computes and checks, but puts nothing online.
+and `end` in the conf choose other days (`end` is exclusive). Gold adds up from day to day: days that gold lacks before
+the interval, because nothing ran on them, are done first (`days_due`). After a repair run from the repaired day to the
+end of history. A backfill computes and checks, but puts nothing online.
 History that no stream landed, a till's archive, is run with `"wait_for_bronze": false`.
 
 **Owner** data-platform, tier 1. **Runbook** `runbooks/etl_clickstream.md`.
@@ -26,6 +27,7 @@ GOLD_FEATURES = Asset("gold_features", uri="shop-lake://gold/features")
 START = "{{ params.start or data_interval_start | ds }}"
 END = "{{ params.end or data_interval_end | ds }}"
 INTERVAL = ["--start", START, "--end", END]
+DUE = ["--start", "{{ ti.xcom_pull(task_ids='days_due')['start'] }}", "--end", END]
 
 with DAG(
     dag_id="etl_clickstream",
@@ -64,32 +66,38 @@ with DAG(
         wait_if="{{ params.wait_for_bronze }}",
         pool="light",
     )
+    days_due = PlatformJobOperator(
+        task_id="days_due",
+        module="batch_processing.days_due",
+        arguments=INTERVAL,
+        pool="light",
+    )
     to_silver = PlatformJobOperator(
         task_id="to_silver",
         module="batch_processing.spark_jobs.join_bronze_to_silver",
-        arguments=[*INTERVAL, "--late", "{{ params.late }}"],
+        arguments=[*DUE, "--late", "{{ params.late }}"],
     )
     customer_features = PlatformJobOperator(
         task_id="customer_features",
         module="batch_processing.spark_jobs.calculate_churn_features",
-        arguments=INTERVAL,
+        arguments=DUE,
         depends_on_past=True,
     )
     product_features = PlatformJobOperator(
         task_id="product_features",
         module="batch_processing.spark_jobs.output_to_gold",
-        arguments=[*INTERVAL, "--copurchase-weeks", "{{ params.copurchase_weeks }}"],
+        arguments=[*DUE, "--copurchase-weeks", "{{ params.copurchase_weeks }}"],
         depends_on_past=True,
     )
     product_views = PlatformJobOperator(
         task_id="product_views",
         module="batch_processing.spark_jobs.aggregate_product_views",
-        arguments=INTERVAL,
+        arguments=DUE,
     )
     check_gold = PlatformJobOperator(
         task_id="check_gold",
         module="batch_processing.check_interval",
-        arguments=INTERVAL,
+        arguments=DUE,
         pool="light",
     )
     features_online = FeastMaterializeOperator(
@@ -99,6 +107,6 @@ with DAG(
         pool="light",
         outlets=[GOLD_FEATURES],
     )
-    bronze_landed >> to_silver >> [customer_features, product_views]
+    bronze_landed >> days_due >> to_silver >> [customer_features, product_views]
     customer_features >> product_features
     [product_features, product_views] >> check_gold >> features_online

@@ -131,7 +131,7 @@ def test_a_bad_conf_is_refused_before_anything_runs(world: World, conf: dict[str
             "bronze_landed",
             "unknown keys: strat. Known: copurchase_weeks, end, late, start, wait_for_bronze",
         ),
-        ({"start": "2026-10-20", "end": "2026-10-20"}, "to_silver", "The interval 2026-10-20..2026-10-20 is empty."),
+        ({"start": "2026-10-20", "end": "2026-10-20"}, "days_due", "The interval 2026-10-20..2026-10-20 is empty."),
     ],
 )
 def test_a_conf_that_no_schema_can_refuse_fails_at_once_and_says_why(
@@ -147,7 +147,7 @@ def test_a_conf_that_no_schema_can_refuse_fails_at_once_and_says_why(
     assert said in world.api.log(ETL, run, task, 1)
 
 
-def test_a_backfill_of_seven_days_equals_one_run_over_them(world: World) -> None:
+def test_a_backfill_of_seven_days_equals_one_run_that_finds_six_of_them_missing(world: World) -> None:
     start, end = airflow_world.last_week()
     body = {
         "dag_id": ETL,
@@ -169,7 +169,7 @@ def test_a_backfill_of_seven_days_equals_one_run_over_them(world: World) -> None
     airflow_world.put_back(world.before, world.lake)
     assert airflow_world.hashes(world.lake) == world.untouched
 
-    world.api.finished(ETL, world.run(start, end))
+    world.api.finished(ETL, world.run(end - timedelta(days=1), end))
 
     assert airflow_world.hashes(world.lake) == filled
 

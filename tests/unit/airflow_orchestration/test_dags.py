@@ -81,6 +81,15 @@ def test_nothing_unchecked_goes_online(facts: Facts) -> None:
     assert [name for name, task in tasks.items() if task["outlets"]] == ["features_online"]
 
 
+def test_all_that_computes_and_checks_does_so_for_the_days_that_are_due(facts: Facts) -> None:
+    tasks = facts["dags"]["etl_clickstream"]["tasks"]
+    jobs = {name: task for name, task in tasks.items() if str(task["module"]).startswith("batch_processing.")}
+    of_due = {name for name, task in jobs.items() if "task_ids='days_due'" in " ".join(task["arguments"])}
+
+    assert of_due == jobs.keys() - {"days_due"}
+    assert tasks["to_silver"]["after"] == ["days_due"]
+
+
 def test_no_model_is_registered_before_it_is_judged(facts: Facts) -> None:
     tasks = facts["dags"]["train_model"]["tasks"]
 

@@ -120,7 +120,8 @@ def test_every_check_has_a_fault_above_or_below() -> None:
     (mark,) = test_each_check_sees_its_fault.pytestmark
     told = {row[2].partition(" ")[2].partition(":")[0] for row in mark.args[1]}
 
-    assert told | {"days of which bronze holds an event"} == set(CHECKS)
+    without = {"days of which bronze holds an event", "days before it, since gold's first one, with features"}
+    assert told | without == set(CHECKS)
 
 
 def test_a_day_on_which_the_shop_was_closed_is_no_fault(tmp_path: Path) -> None:
@@ -149,6 +150,17 @@ def test_a_basket_that_was_refused_on_a_closed_day_has_its_place(tmp_path: Path)
 
     assert told_of(lost) == ["2026-11-03 baskets of bronze without a place: 1 instead of 0"]
     assert told_of(refused) == []
+
+
+def test_a_day_before_the_interval_that_gold_lacks_is_a_fault(tmp_path: Path) -> None:
+    features = LAKE[CUSTOMER_FEATURES]
+    early = features.set_column(1, "event_date", pa.array([FIRST - timedelta(days=3), SECOND, SECOND]))
+    root = write_all(tmp_path, {**LAKE, CUSTOMER_FEATURES: early})
+
+    missing = "days before it, since gold's first one, with features: 0 instead of 1"
+    assert told_of(root, Interval(SECOND, THIRD)) == [
+        f"{FIRST - timedelta(days=gone)} {missing}" for gone in (2, 1, 0)
+    ]  # of the days before gold's first one nothing is demanded
 
 
 def test_what_lies_outside_the_interval_does_not_count(tmp_path: Path) -> None:
