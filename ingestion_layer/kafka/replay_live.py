@@ -96,17 +96,27 @@ def replay(
     stream, kept_at = records(live), time.monotonic()
     try:
         with Producer(settings, _NAME) as producer:
+
+            def keep() -> None:
+                nonlocal kept_at
+                producer.flush()
+                position.write(handed)
+                kept_at = time.monotonic()
+
+            def keep_and_wait(seconds: float) -> bool | None:
+                if keep_position and seconds >= _KEEP_SECONDS:
+                    keep()
+                return wait(seconds)
+
             for _ in islice(stream, handed):
                 on_sent()
-            for record in paced(stream, speed, wait):
+            for record in paced(stream, speed, keep_and_wait):
                 handed += 1
                 producer.send(record)
                 sent[record.topic] += 1
                 on_sent()
                 if keep_position and time.monotonic() - kept_at >= _KEEP_SECONDS:
-                    producer.flush()
-                    position.write(handed)
-                    kept_at = time.monotonic()
+                    keep()
     except DependencyError:
         position.write(handed)  # all of these are delivered or kept by the producer
         raise

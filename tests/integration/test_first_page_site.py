@@ -44,6 +44,14 @@ CONTRASTS = """
 """
 
 
+COVERED = """[...document.querySelectorAll('.steps > li')].filter((step) => {
+  const shown = step.querySelector('.evidence').getBoundingClientRect();
+  return [...step.querySelectorAll('.about *')].map((told) => told.getBoundingClientRect()).some((told) =>
+    told.right > shown.left && told.left < shown.right && told.bottom > shown.top && told.top < shown.bottom);
+}).map((step) => step.id)"""
+"""Steps whose description lies on their evidence."""
+
+
 OUTSIDE = """
 (() => {
   const edge = document.querySelector("section").getBoundingClientRect().right + .5;
@@ -173,6 +181,7 @@ def test_s19_it_fits_can_be_read_and_asks_nobody_else(tab: Page, canned: CannedP
 
     assert tab.value("document.documentElement.scrollWidth") == width
     assert tab.value(OUTSIDE) == []
+    assert tab.value(COVERED) == []
     assert [(round(ratio, 2), text) for ratio, text in tab.value(CONTRASTS) if ratio < LEAST_CONTRAST] == []
     asked = tab.value("performance.getEntriesByType('resource').map((e) => new URL(e.name).origin)")
     assert set(asked) == {canned.url.rstrip("/")}

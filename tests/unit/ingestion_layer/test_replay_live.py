@@ -130,3 +130,20 @@ def test_a_service_that_is_told_to_end_keeps_what_it_has_sent_and_the_next_one_s
     replay_live.replay(tmp_path, settings, keep_position=True)
 
     assert outbox.sent == [1, 2, 3, 4, 5]
+
+
+def test_a_service_that_is_killed_while_it_waits_has_kept_what_it_has_sent(
+    tmp_path: Path, outbox: Outbox, settings: KafkaSettings
+) -> None:
+    write(tmp_path / "a.ndjson", at("a", 0), at("a", 1), at("a", 60_000))
+
+    def killed(seconds: float) -> bool:
+        if seconds > 30:
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        replay_live.replay(tmp_path, settings, speed=1.0, keep_position=True, wait=killed)
+    replay_live.replay(tmp_path, settings, keep_position=True)
+
+    assert outbox.sent == [0, 1, 60_000]
