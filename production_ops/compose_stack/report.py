@@ -34,9 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(prog="make up-report", description=__doc__)
     parser.add_argument("--cold-build", action="store_true", help="first build every image anew, without cached layers")
-    if parser.parse_args(argv).cold_build:
+    arguments = parser.parse_args(argv)
+    found = running()  # before a build takes the names of the images that run
+    if arguments.cold_build:
         sys.stdout.write(f"Cold build: {cold_build():.0f} s\n\n")
-    found = running()
     sys.stdout.write(memory_table(found) + "\n" + size_table(image_bytes({one.image for one in found})))
     return 0
 

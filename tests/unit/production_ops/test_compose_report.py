@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from production_ops.compose_stack import report
 from production_ops.compose_stack.report import Running, memory_table, size_table, to_bytes
 
 MIB = 1024**2
@@ -30,3 +31,18 @@ def test_the_largest_comes_first_and_all_is_the_sum() -> None:
         ["k:1", "300"],
         ["r:1", "100"],
     ]
+
+
+def test_the_stack_is_looked_at_before_a_cold_build_takes_its_images_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built: list[str] = []
+    monkeypatch.setattr(report, "cold_build", lambda: len(built.append("all") or built) * 60.0)
+    monkeypatch.setattr(report, "running", lambda: [Running("redis", "sha256:1" if built else "r:1", 5 * MIB, 9 * MIB)])
+    monkeypatch.setattr(report, "image_bytes", lambda images: dict.fromkeys(images, 100_000_000))
+
+    report.main(["--cold-build"])
+
+    said = capsys.readouterr().out
+    assert said.startswith("Cold build: 60 s")
+    assert [line.split() for line in said.splitlines() if line.startswith("r:1")] == [["r:1", "100"]]
