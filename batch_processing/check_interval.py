@@ -187,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         first = "; ".join(map(str, wrong[:_NAMED]))
         raise ProofFailedError(
             f"{len(wrong)} findings in {interval.start}..{interval.end}: {first}.",
-            "Run the interval's jobs again, from silver on; see runbooks/etl_clickstream.md.",
+            "Run the jobs again from the first of these days on, from silver on; see runbooks/etl_clickstream.md.",
         )
     log.info("interval_checked", start=str(interval.start), end=str(interval.end), checks=len(CHECKS))
     return 0

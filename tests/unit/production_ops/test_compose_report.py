@@ -36,8 +36,13 @@ def test_the_largest_comes_first_and_all_is_the_sum() -> None:
 def test_the_stack_is_looked_at_before_a_cold_build_takes_its_images_names(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    built: list[str] = []
-    monkeypatch.setattr(report, "cold_build", lambda: len(built.append("all") or built) * 60.0)
+    built = []
+
+    def cold_build() -> float:
+        built.append("all")
+        return 60.0
+
+    monkeypatch.setattr(report, "cold_build", cold_build)
     monkeypatch.setattr(report, "running", lambda: [Running("redis", "sha256:1" if built else "r:1", 5 * MIB, 9 * MIB)])
     monkeypatch.setattr(report, "image_bytes", lambda images: dict.fromkeys(images, 100_000_000))
 
