@@ -142,8 +142,8 @@ logs: ## follow the log of a service (s=serving) or of all
 	@$(COMPOSE) --profile '*' logs --follow --tail 100 $(s)
 
 .PHONY: restart
-restart: ## restart a service (s=serving)
-	@$(COMPOSE) --profile '*' restart $(s)
+restart: ## a service anew, with what changed in its code and its settings (s=serving), or all as they are
+	@$(COMPOSE) --profile '*' $(if $(s),up --build --no-deps --force-recreate --detach --wait $(s),restart)
 
 .PHONY: shell
 shell: ## a shell in a service (s=serving)
