@@ -144,6 +144,29 @@ def _spend(table: Table) -> str:
     """  # noqa: S608 (catalogue names)
 
 
+def _windows() -> str:
+    """Orders and spend as of each day, added up from the lines by another way than gold's running sums."""
+    windows = {
+        "orders_count": "sum(orders)",
+        **{f"orders_{n}d": f"coalesce(sum(orders) FILTER (event_date > day - {n}), 0)" for n in (7, 28, 91)},
+        **{f"spend_cents_{n}d": f"coalesce(sum(spend) FILTER (event_date > day - {n}), 0)" for n in (28, 91)},
+    }
+    computed = ", ".join(f"{query} AS {name}" for name, query in windows.items())
+    differ = " OR ".join(f"features.{name} IS DISTINCT FROM known.{name}" for name in windows)
+    return f"""
+        WITH bought AS (
+            SELECT customer_id, event_date, count(DISTINCT basket_id) AS orders, sum(sales_cents) AS spend
+            FROM transaction_line GROUP BY ALL
+        ), known AS (
+            SELECT day, customer_id, {computed} FROM days JOIN bought ON event_date <= day GROUP BY day, customer_id
+        )
+        SELECT known.day AS day, 0 AS expected, count(*) AS found
+        FROM customer_features AS features
+        JOIN known ON known.day = features.event_date AND known.customer_id = features.customer_id
+        WHERE {differ} GROUP BY known.day
+    """  # noqa: S608 (names of this module)
+
+
 CHECKS: Final[Mapping[str, str]] = {
     "days before it, since gold's first one, with features": """
         SELECT before.day::DATE AS day, 1 AS expected, 0 AS found FROM (
@@ -171,6 +194,7 @@ CHECKS: Final[Mapping[str, str]] = {
         ) USING (day)
         LEFT JOIN (SELECT event_date AS day, count(*) AS found FROM customer_features GROUP BY 1) USING (day)
     """,
+    "customers whose orders or spend are not silver's": _windows(),
 }
 
 

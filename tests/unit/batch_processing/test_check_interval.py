@@ -28,6 +28,7 @@ from data_lake.catalog import (
 from data_lake.transforms.bronze import SOURCE_POS_ARCHIVE
 from shared_utils.errors import DataError
 
+WINDOWS = "customers whose orders or spend are not silver's"
 FIRST, SECOND, THIRD = (date(2026, 11, day) for day in (2, 3, 4))
 BOTH = Interval(FIRST, THIRD)
 Spoil = Callable[[pa.Table], pa.Table]
@@ -55,6 +56,8 @@ LAKE: dict[Table, pa.Table] = {
     }),
     CUSTOMER_FEATURES: pa.table({
         "customer_id": [7, 7, 8], "event_date": [FIRST, SECOND, SECOND], "event_timestamp": [3, 4, 4],
+        **{name: [1, 1, 1] for name in ("orders_count", "orders_7d", "orders_28d", "orders_91d")},
+        **{name: [150, 150, 30] for name in ("spend_cents_28d", "spend_cents_91d")},
     }),
     BRONZE_TRANSACTION: received(TRANSACTION, FIRST, SECOND),
 }  # fmt: skip
@@ -76,9 +79,16 @@ def last_twice(rows: pa.Table) -> pa.Table:
     return pa.concat_tables([rows, rows.slice(rows.num_rows - 1)])
 
 
+def one_more(rows: pa.Table, name: str) -> pa.Table:
+    return rows.set_column(rows.column_names.index(name), name, pc.add(rows[name], pa.scalar(1)))
+
+
 def a_cent_more(rows: pa.Table) -> pa.Table:
-    place = rows.column_names.index("spend_cents")
-    return rows.set_column(place, "spend_cents", pc.add(rows["spend_cents"], pa.scalar(1)))
+    return one_more(rows, "spend_cents")
+
+
+def an_order_more(rows: pa.Table) -> pa.Table:
+    return one_more(rows, "orders_28d")
 
 
 def write(root: Path, spoiled: Table | None = None, spoil: Spoil = lambda rows: rows) -> Path:
@@ -110,6 +120,7 @@ def test_a_lake_that_agrees_has_no_finding(tmp_path: Path) -> None:
         (DAILY_CUSTOMER, a_cent_more, "2026-11-02 cents of gold.daily_customer: 151 instead of 150"),
         (DAILY_PRODUCT_SALES, without_last, "2026-11-03 cents of gold.daily_product_sales: 0 instead of 30"),
         (CUSTOMER_FEATURES, without_last, "2026-11-03 customers with features: 1 instead of 2"),
+        (CUSTOMER_FEATURES, an_order_more, f"2026-11-03 {WINDOWS}: 2 instead of 0"),
     ],
 )
 def test_each_check_sees_its_fault(tmp_path: Path, table: Table, spoil: Spoil, told: str) -> None:
@@ -161,6 +172,19 @@ def test_a_day_before_the_interval_that_gold_lacks_is_a_fault(tmp_path: Path) ->
     assert told_of(root, Interval(SECOND, THIRD)) == [
         f"{FIRST - timedelta(days=gone)} {missing}" for gone in (2, 1, 0)
     ]  # of the days before gold's first one nothing is demanded
+
+
+@pytest.mark.parametrize("days", [7, 28, 91])
+def test_a_window_forgets_what_is_as_old_as_it_is_long(tmp_path: Path, days: int) -> None:
+    later, none = FIRST + timedelta(days=days), [0, 0]
+    aged = {f"orders_{n}d": none if n <= days else [1, 0] for n in (7, 28, 91)}
+    aged |= {f"spend_cents_{n}d": none if n <= days else [150, 0] for n in (28, 91)}
+    features = pa.table({
+        "customer_id": [7, 9], "event_date": [later, FIRST], "event_timestamp": [3, 4], "orders_count": [1, 0], **aged,
+    })  # fmt: skip
+    root = write_all(tmp_path, {**LAKE, CUSTOMER_FEATURES: features})
+
+    assert [told for told in told_of(root, Interval(later, later + timedelta(days=1))) if WINDOWS in told] == []
 
 
 def test_what_lies_outside_the_interval_does_not_count(tmp_path: Path) -> None:
