@@ -1,7 +1,8 @@
 """A day of events, from bronze to features that serving reads.
 
 Bronze has landed, silver is settled, gold is computed, gold is checked, features go online: nothing unchecked goes
-online. Then the asset **gold_features** is fresh, which starts `train_model`.
+online. Then the asset **gold_features** is fresh, which starts `train_model`. A day has landed two hours after its
+midnight, when silver takes no more of it.
 
 **Interval.** A run works on its data interval, a UTC day, and overwrites it: a second run gives equal tables. `start`
 and `end` in the conf choose other days (`end` is exclusive). Gold adds up from day to day: days that gold lacks before

@@ -16,6 +16,7 @@ import httpx
 from production_ops.compose_stack import first_start
 from shared_utils.local_stack.ports import free_port
 from shared_utils.settings import REPO_ROOT
+from tests.fakes.serving_process import wait_until
 
 PROJECT = "shop-journey"
 _COMPOSE = ("docker", "compose", "--profile", "*")
@@ -41,6 +42,7 @@ class ComposeStack:
             "COMPOSE_PROJECT_NAME": PROJECT,
             **{name: str(port) for name, port in ports.items()},
         }
+        self.killed: set[str] = set()
         urls = (f"http://127.0.0.1:{port}" for port in ports.values())
         self.url, self.mlflow_url, self.prometheus_url, self.airflow_url = urls
 
@@ -57,6 +59,10 @@ class ComposeStack:
         found = [json.loads(line) for line in self.compose("ps", "--all", "--format", "json").splitlines()]
         return {one["Service"]: one for one in found}
 
+    def servers(self) -> set[str]:
+        """The services that run and do not end by themselves."""
+        return {name for name, one in self.containers().items() if one["State"] == "running"}
+
     def unwell(self) -> list[str]:
         """Servers that are not healthy, and one-shots that did not end well."""
         return [
@@ -69,6 +75,16 @@ class ComposeStack:
         """SIGKILL by the host's pid, as the kernel would: the engine must not think that somebody stopped it."""
         pid = self._run("docker", "inspect", "--format", "{{.State.Pid}}", self.containers()[service]["Name"])
         os.kill(int(pid), signal.SIGKILL)
+        self.killed.add(service)
+
+    def seconds_back_after_kill(self, service: str, deadline_seconds: float) -> float:
+        """How long it takes from the service's death until it runs again and everything is healthy."""
+        before = self.started_at(service)
+        began = time.monotonic()
+        self.kill(service)
+        wait_until(lambda: self.started_at(service) != before, f"{service} to start again", deadline_seconds)
+        self.seconds_until_well(deadline_seconds)
+        return time.monotonic() - began
 
     def started_at(self, service: str) -> str:
         """When the container's process began."""

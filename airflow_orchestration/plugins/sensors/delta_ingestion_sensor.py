@@ -20,7 +20,7 @@ ARRIVALS_JOB: Final = "data_lake.arrivals"
 
 
 class DeltaIngestionTrigger(BaseTrigger):
-    """Asks every `poke_seconds` whether all `tables` hold arrivals up to `until`; fires when they do."""
+    """Asks every `poke_seconds` whether all `tables` are complete up to `until`; fires when they are."""
 
     def __init__(self, tables: Sequence[str], until: str, poke_seconds: float) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class DeltaIngestionTrigger(BaseTrigger):
 
 
 class DeltaIngestionSensor(BaseOperator):
-    """Succeeds when bronze `tables` hold rows that arrived on or after the day `until`: what came before is complete.
+    """Succeeds when bronze `tables` hold all of the days before `until` that silver will take (`data_lake.arrivals`).
 
     Looks once at once; after that the triggerer looks, for at most `wait`. Where `wait_if`, a template, does not read
     "True" it does not look.

@@ -12,25 +12,37 @@ from shared_utils.settings import load_settings
 from tests.fakes.batch_lake import Sent, write_kafka_rows
 
 DAY = date(2026, 11, 3)
+MIDNIGHT = datetime(2026, 11, 3, tzinfo=UTC)
+LATENESS = 7_200
+WANTED = (BRONZE_CLICK, BRONZE_TRANSACTION)
 
 
-def arrive(root: Path, topic: str, day: date) -> None:
-    noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-    write_kafka_rows(root, [Sent(topic, b"{}", noon, "")])
+def arrive(root: Path, topic: str, at: datetime) -> None:
+    write_kafka_rows(root, [Sent(topic, b"{}", at, "")])
 
 
-def test_a_day_has_landed_when_every_table_has_a_row_of_the_next_one(tmp_path: Path) -> None:
-    wanted = (BRONZE_CLICK, BRONZE_TRANSACTION)
-    arrive(tmp_path, "shop.click.v1", DAY)
-    assert arrivals.last_arrivals(wanted, tmp_path) == {"bronze.click": DAY, "bronze.transaction": None}
-    assert not arrivals.landed(arrivals.last_arrivals(wanted, tmp_path), DAY)
+def test_the_last_row_of_the_last_day_is_the_last_arrival(tmp_path: Path) -> None:
+    for hours in (-1, 9, 5):
+        arrive(tmp_path, "shop.click.v1", MIDNIGHT + timedelta(hours=hours))
 
-    arrive(tmp_path, "shop.transaction.v1", DAY - timedelta(days=1))
-    assert not arrivals.landed(arrivals.last_arrivals(wanted, tmp_path), DAY)
+    assert arrivals.last_arrivals(WANTED, tmp_path) == {
+        "bronze.click": MIDNIGHT + timedelta(hours=9), "bronze.transaction": None,
+    }  # fmt: skip
 
-    arrive(tmp_path, "shop.transaction.v1", DAY)
-    assert arrivals.landed(arrivals.last_arrivals(wanted, tmp_path), DAY)
-    assert not arrivals.landed(arrivals.last_arrivals(wanted, tmp_path), DAY + timedelta(days=1))
+
+@pytest.mark.parametrize(
+    ("seconds_after_midnight", "is_complete"), [(-1, False), (0, False), (LATENESS - 1, False), (LATENESS, True)]
+)
+def test_a_day_is_complete_when_nothing_of_it_may_come_any_more(
+    tmp_path: Path, seconds_after_midnight: int, is_complete: bool
+) -> None:
+    complete = arrivals.complete_at(DAY, LATENESS)
+    arrive(tmp_path, "shop.click.v1", MIDNIGHT + timedelta(days=1))
+    assert not arrivals.landed(arrivals.last_arrivals(WANTED, tmp_path), complete)  # the other table has nothing
+
+    arrive(tmp_path, "shop.transaction.v1", MIDNIGHT + timedelta(seconds=seconds_after_midnight))
+
+    assert arrivals.landed(arrivals.last_arrivals(WANTED, tmp_path), complete) is is_complete
 
 
 def test_the_command_answers_in_its_last_line(
@@ -44,7 +56,9 @@ def test_the_command_answers_in_its_last_line(
         load_settings.cache_clear()
 
     answer = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert answer == {"landed": False, "last_arrivals": {"bronze.click": None}}
+    assert answer == {
+        "landed": False, "complete_at": "2026-11-03T02:00:00+00:00", "last_arrivals": {"bronze.click": None},
+    }  # fmt: skip
 
 
 def test_only_bronze_can_be_waited_for() -> None:
