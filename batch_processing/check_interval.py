@@ -1,7 +1,7 @@
 """Whether an interval's gold agrees with its silver; the last thing before anything leaves the lake.
 
-Reads: silver.transaction_line, gold.{daily_customer, daily_product_sales, customer_features}; by DuckDB, so that no
-engine checks its own work. Writes nothing. Grain: one finding per check and day.
+Reads: silver.transaction_line and the gold tables of `expected_gold`; by DuckDB, so that no engine checks its own
+work. Writes nothing. Grain: one finding per check and day.
 
 A day without a basket is one on which the shop was closed, or one that was lost. Bronze tells: a closed day has its
 clicks, its stock or its place inside an archive, but no basket that was accepted. So for such days alone it reads
@@ -17,14 +17,12 @@ from typing import Final
 import duckdb
 import structlog
 
+from batch_processing.expected_gold import EXPECTED, FACTS
 from batch_processing.interval import Interval, interval_of, job_parser
 from contracts.topics_names import SHOP_TOPICS, TRANSACTION
 from data_lake import tables
 from data_lake.catalog import (
     BRONZE_OF_TOPIC,
-    CUSTOMER_FEATURES,
-    DAILY_CUSTOMER,
-    DAILY_PRODUCT_SALES,
     DUPLICATE_EVENT,
     LATE_EVENT,
     QUARANTINE,
@@ -39,7 +37,7 @@ from shared_utils.settings import load_settings
 
 log = structlog.get_logger(__name__)
 
-_TABLES: Final[tuple[Table, ...]] = (TRANSACTION_LINE, DAILY_CUSTOMER, DAILY_PRODUCT_SALES, CUSTOMER_FEATURES)
+_TABLES: Final[tuple[Table, ...]] = (TRANSACTION_LINE, *EXPECTED)
 # Where a basket that bronze holds may be instead of in silver.
 _SET_ASIDE: Final[tuple[Table, ...]] = (QUARANTINE, LATE_EVENT, DUPLICATE_EVENT)
 _NAMED: Final = 5
@@ -73,6 +71,7 @@ def findings(lake_root: LakeRoot, interval: Interval, *, horizon_days: int) -> l
                 raise DataError(f"{table.full_name} does not exist.", "Run the job that writes it first.")
             connection.register(table.name, tables.open_delta(table, lake_root).to_pyarrow_dataset())
         connection.execute(_DAYS, [interval.start, interval.end])
+        connection.execute(FACTS)
         connection.execute(_RECEIVED)
         if connection.execute("SELECT day FROM idle").fetchall():
             _read_received(connection, lake_root, interval.widened(before=horizon_days, after=horizon_days))
@@ -128,43 +127,17 @@ JOIN (SELECT min(ingest_date) AS first, max(ingest_date) AS last FROM arrived WH
 """
 
 
-def _repeated(table: Table) -> str:
-    key = ", ".join(table.key)
+def _unlike(table: Table) -> str:
+    """How many keys of a day have another row in gold than they should have, or in one of the two alone."""
+    columns = EXPECTED[table].columns
+    key = ", ".join(name for name in table.key if name in columns)
+    held = f"SELECT {', '.join(columns)} FROM {table.name} WHERE event_date IN (SELECT day FROM days)"  # noqa: S608
     return f"""
-        SELECT event_date AS day, count(DISTINCT ({key})) AS expected, count(*) AS found
-        FROM {table.name} WHERE event_date IN (SELECT day FROM days) GROUP BY event_date
-    """  # noqa: S608 (catalogue names)
-
-
-def _spend(table: Table) -> str:
-    return f"""
-        SELECT day, coalesce(expected, 0) AS expected, coalesce(found, 0) AS found FROM days
-        LEFT JOIN (SELECT event_date AS day, sum(sales_cents) AS expected FROM transaction_line GROUP BY 1) USING (day)
-        LEFT JOIN (SELECT event_date AS day, sum(spend_cents) AS found FROM {table.name} GROUP BY 1) USING (day)
-    """  # noqa: S608 (catalogue names)
-
-
-def _windows() -> str:
-    """Orders and spend as of each day, added up from the lines by another way than gold's running sums."""
-    windows = {
-        "orders_count": "sum(orders)",
-        **{f"orders_{n}d": f"coalesce(sum(orders) FILTER (event_date > day - {n}), 0)" for n in (7, 28, 91)},
-        **{f"spend_cents_{n}d": f"coalesce(sum(spend) FILTER (event_date > day - {n}), 0)" for n in (28, 91)},
-    }
-    computed = ", ".join(f"{query} AS {name}" for name, query in windows.items())
-    differ = " OR ".join(f"features.{name} IS DISTINCT FROM known.{name}" for name in windows)
-    return f"""
-        WITH bought AS (
-            SELECT customer_id, event_date, count(DISTINCT basket_id) AS orders, sum(sales_cents) AS spend
-            FROM transaction_line GROUP BY ALL
-        ), known AS (
-            SELECT day, customer_id, {computed} FROM days JOIN bought ON event_date <= day GROUP BY day, customer_id
-        )
-        SELECT known.day AS day, 0 AS expected, count(*) AS found
-        FROM customer_features AS features
-        JOIN known ON known.day = features.event_date AND known.customer_id = features.customer_id
-        WHERE {differ} GROUP BY known.day
-    """  # noqa: S608 (names of this module)
+        WITH given AS MATERIALIZED ({EXPECTED[table].query}), held AS MATERIALIZED ({held})
+        SELECT event_date AS day, 0 AS expected, count(DISTINCT ({key})) AS found FROM (
+            (FROM given EXCEPT ALL FROM held) UNION ALL (FROM held EXCEPT ALL FROM given)
+        ) GROUP BY event_date
+    """  # noqa: S608 (names of the catalogue and of a module)
 
 
 CHECKS: Final[Mapping[str, str]] = {
@@ -183,18 +156,11 @@ CHECKS: Final[Mapping[str, str]] = {
         FROM received ANTI JOIN set_aside USING (topic, partition, "offset")
         WHERE topic = '{TRANSACTION}' GROUP BY day
     """,  # noqa: S608 (a topic's name)
-    **{f"rows of {table.full_name}, each key once": _repeated(table) for table in _TABLES},
-    **{f"cents of {table.full_name}": _spend(table) for table in (DAILY_CUSTOMER, DAILY_PRODUCT_SALES)},
-    "customers with features": """
-        SELECT day, coalesce(expected, 0) AS expected, coalesce(found, 0) AS found FROM days
-        LEFT JOIN (
-            SELECT days.day AS day, count(*) AS expected FROM days
-            JOIN (SELECT customer_id, min(event_date) AS first_day FROM transaction_line GROUP BY 1)
-                ON first_day <= days.day GROUP BY 1
-        ) USING (day)
-        LEFT JOIN (SELECT event_date AS day, count(*) AS found FROM customer_features GROUP BY 1) USING (day)
-    """,
-    "customers whose orders or spend are not silver's": _windows(),
+    f"rows of {TRANSACTION_LINE.full_name}, each key once": f"""
+        SELECT event_date AS day, count(DISTINCT ({", ".join(TRANSACTION_LINE.key)})) AS expected, count(*) AS found
+        FROM transaction_line WHERE event_date IN (SELECT day FROM days) GROUP BY event_date
+    """,  # noqa: S608 (catalogue names)
+    **{f"rows of {table.full_name} that are not what silver gives": _unlike(table) for table in EXPECTED},
 }
 
 
