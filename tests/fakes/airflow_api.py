@@ -12,6 +12,7 @@ import httpx
 
 SERVERS = ("airflow_api", "airflow_scheduler", "airflow_dag_processor", "airflow_triggerer")
 ENDED = frozenset({"success", "failed"})
+LOCKED, LOCKED_TRIES = (httpx.codes.INTERNAL_SERVER_ERROR, httpx.codes.SERVICE_UNAVAILABLE), 3
 Json = dict[str, Any]
 T = TypeVar("T")
 
@@ -26,7 +27,12 @@ class AirflowApi:
         self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def ask(self, method: str, path: str, body: Json | None = None) -> httpx.Response:
-        return self.client.request(method, f"/api/v2{path}", json=body)
+        """The answer; asked again where Airflow could not write to SQLite (ADR 0012). It has then written nothing."""
+        for _ in range(LOCKED_TRIES):
+            answer = self.client.request(method, f"/api/v2{path}", json=body)
+            if answer.status_code not in LOCKED:
+                break
+        return answer
 
     def get(self, path: str) -> Json:
         answer = self.ask("GET", path)
