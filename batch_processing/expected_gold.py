@@ -62,7 +62,7 @@ FROM basket_product GROUP BY customer_id, product_id, event_date;
 CREATE TEMP TABLE product_day AS
 SELECT
     product_id, event_date, sum(orders) AS orders, sum(quantity) AS quantity, sum(spend) AS spend,
-    sum(discounted) AS discounted, count(*) FILTER (nth = 1) AS new_buyers, count(*) FILTER (nth = 2) AS new_repeat
+    sum(discounted) AS discounted, count(*) FILTER (nth = 1) AS new_buyers, count(*) FILTER (nth = 2) AS new_repeats
 FROM pair_day GROUP BY ALL
 """
 """The history up to the last day in question, as four tables that are named after their grain."""
@@ -130,7 +130,7 @@ EXPECTED: Final[Mapping[Table, Expected]] = {
         first_day=_epoch_day("min(event_date)"),
         orders_count="sum(orders)",
         buyers_count="sum(new_buyers)",
-        repeat_buyers_count="sum(new_repeat)",
+        repeat_buyers_count="sum(new_repeats)",
         quantity_sum="sum(quantity)",
         spend_cents_sum="sum(spend)",
         discounted_orders_count="sum(discounted)",

@@ -73,7 +73,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         engine.close()
         shutil.copytree(settings.lake.root, folder / "before")
         stack.start(*SERVERS)
-        api = AirflowApi(f"http://{stack.address('airflow_api')}", password(stack.run_dir))
+        api = AirflowApi(f"http://{stack.address('airflow_api')}", password(stack.run_dir), on_sqlite=True)
         api.unpause(TRAIN)
         api.unpause(ETL)
         with contextlib.closing(api.client):
