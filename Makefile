@@ -28,7 +28,7 @@ help: ## show these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(PLATFORM)/.done $(SPARK)/.done $(FLINK)/.done build/jars/kafka/.done build/jars/spark/.done build/jars/spark/classes/.done build/jars/flink/.done build/jars/flink/classes/.done ## everything that the other verbs need: environments from locks, engine jars
+setup: $(PLATFORM)/.done $(SPARK)/.done $(FLINK)/.done build/jars/kafka/.done build/jars/spark/shop-spark.jar build/jars/flink/shop-flink.jar build/jars/spark.jsa ## everything that the other verbs need: environments from locks, engine jars
 
 .PHONY: demo
 demo: setup ## a year of shopping becomes a served recommendation, with a verdict (KEEP=1 leaves it running)
@@ -242,18 +242,34 @@ build/jars/spark/.done: stream_processing/spark_streaming/pom.xml | $(BOOT)/.don
 build/jars/flink/.done: stream_processing/flink_python/pom.xml | $(BOOT)/.done
 	$(copy_jars)
 
-SPARK_JAVA := stream_processing/spark_streaming/java
+# Our own classes, as a jar beside the others. `$(1)` are javac's options.
+define compile_jar
+	@rm -rf $(basename $@) && mkdir -p $(basename $@)
+	@javac -Xlint:-classfile $(1) -d $(basename $@) $(filter %.java,$^)
+	@$(if $(2),cp -r $(2) $(basename $@))
+	@jar --create --file $@ -C $(basename $@) .
+	@rm -rf $(basename $@)
+endef
 
-build/jars/spark/classes/.done: $(wildcard $(SPARK_JAVA)/*.java) build/jars/spark/.done $(SPARK)/.done
-	@rm -rf $(@D) && mkdir -p $(@D)
-	@javac -Xlint:-classfile -cp "$$(echo $(SPARK)/lib/python3.*/site-packages/pyspark/jars)/*:build/jars/spark/*" -d $(@D) $(SPARK_JAVA)/*.java
-	@touch $@
+build/jars/spark/shop-spark.jar: $(wildcard stream_processing/spark_streaming/java/*.java) build/jars/spark/.done $(SPARK)/.done
+	$(call compile_jar,-cp "$$(echo $(SPARK)/lib/python3.*/site-packages/pyspark/jars)/*:build/jars/spark/*")
+
+# Spark's classes as a JVM holds them in memory: every start of Spark maps them. It fits the JVM that wrote it alone.
+build/jars/spark.jsa: stream_processing/spark_streaming/class_archive.py build/jars/spark/shop-spark.jar build/jars/java_version
+	@echo "setup: $@ (a minute)"
+	@$(SPARK)/bin/python -m stream_processing.spark_streaming.class_archive > $@.log 2>&1 || { cat $@.log; exit 1; }
+	@rm -f $@.log
+
+# Looked at every time, written when it is another one.
+build/jars/java_version: FORCE | $(BOOT)/.done
+	@mkdir -p $(@D)
+	@java -version 2>&1 | cmp -s - $@ || java -version > $@ 2>&1
+
+.PHONY: FORCE
+FORCE:
 
 FLINK_JAVA := stream_processing/flink_python/java
 
 # Flink's own jars lack the annotations' classes of what they were compiled with: hence no class-file warnings.
-build/jars/flink/classes/.done: $(wildcard $(FLINK_JAVA)/*.java $(FLINK_JAVA)/META-INF/services/*) build/jars/flink/.done $(FLINK)/.done
-	@rm -rf $(@D) && mkdir -p $(@D)
-	@javac -Xlint:-classfile --add-exports jdk.httpserver/sun.net.httpserver=ALL-UNNAMED -cp '$(FLINK)/flink_home/lib/*:build/jars/flink/*' -d $(@D) $(FLINK_JAVA)/*.java
-	@cp -r $(FLINK_JAVA)/META-INF $(@D)
-	@touch $@
+build/jars/flink/shop-flink.jar: $(wildcard $(FLINK_JAVA)/*.java $(FLINK_JAVA)/META-INF/services/*) build/jars/flink/.done $(FLINK)/.done
+	$(call compile_jar,--add-exports jdk.httpserver/sun.net.httpserver=ALL-UNNAMED -cp '$(FLINK)/flink_home/lib/*:build/jars/flink/*',$(FLINK_JAVA)/META-INF)

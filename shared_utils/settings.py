@@ -271,6 +271,8 @@ def process_environment() -> dict[str, str]:
     """A copy of this process's environment, for the commands that it starts.
 
     A Spark Connect session marks its process for good (`SPARK_CONNECT_MODE_ENABLED`); a child that inherits the mark
-    cannot start a classic driver.
+    cannot start a classic driver. OpenMP's threads are told to sleep where they wait for each other: they spin by
+    default, and beside other work the training's fits then take twice the CPU time (67 instead of 34 seconds).
     """
-    return {name: value for name, value in os.environ.items() if name not in _CONNECT_MARKS}
+    kept = {name: value for name, value in os.environ.items() if name not in _CONNECT_MARKS}
+    return {"OMP_WAIT_POLICY": "passive", **kept}

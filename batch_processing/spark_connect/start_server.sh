@@ -7,7 +7,7 @@ JARS=/app/build/jars/spark
 # What a killed server left.
 rm -rf /data/*
 exec spark-submit --master 'local[*]' --properties-file $HERE/spark_connect.conf \
-  --class org.apache.spark.sql.connect.service.SparkConnectServer --driver-class-path "$JARS/*:$JARS/classes" \
+  --class org.apache.spark.sql.connect.service.SparkConnectServer --driver-class-path "$JARS/*" \
   --driver-java-options "-XX:+UseSerialGC -Dlog4j2.configurationFile=/app/stream_processing/spark_streaming/config/log4j2.properties" \
   --conf spark.connect.grpc.binding.address=0.0.0.0 --conf spark.connect.grpc.binding.port=15002 \
   --conf spark.local.dir=/data --conf spark.sql.warehouse.dir=file:/warehouse \

@@ -32,8 +32,9 @@ def product_copurchase(products: DataFrame, snapshots: Sequence[int]) -> DataFra
     known = products.where(F.col("day") < snapshots[-1]).select(
         "basket_id", "product_id", _first_snapshot(snapshots).alias("slot")
     )
-    orders = _orders(known, len(snapshots))
-    ranked = _scored(_joint_orders(known, orders, len(snapshots)), orders)
+    slots = range(len(snapshots))
+    orders = known.groupBy("product_id").agg(*_counts(slots)).where(F.col(_at(slots[-1])) >= MIN_ORDERS)
+    ranked = _each_direction(_scores(_joint_orders(known, orders, slots), orders, slots), slots)
     ranked = ranked.withColumn("rank", F.row_number().over(_best_first()))
     day = F.element_at(F.array(*(F.lit(day) for day in snapshots)), (F.col("slot") + 1).cast("int"))
     return ranked.where(F.col("rank") <= NEIGHBOURS).select(
@@ -54,21 +55,15 @@ def _first_snapshot(snapshots: Sequence[int]) -> Column:
     return place
 
 
-def _orders(known: DataFrame, slots: int) -> DataFrame:
-    """Orders of each product that is frequent enough, at each snapshot."""
-    return _at_each_slot(known.groupBy("product_id").agg(*_counts(slots)), "orders", slots, MIN_ORDERS)
-
-
-def _joint_orders(known: DataFrame, orders: DataFrame, slots: int) -> DataFrame:
-    """Joint baskets of each pair (left < right) that has enough of them, at each snapshot.
+def _joint_orders(known: DataFrame, orders: DataFrame, slots: range) -> DataFrame:
+    """Joint baskets, at each snapshot, of each pair (left < right) that has enough of them at the last one.
 
     Nine of ten pairs never reach the minimum: they are dropped on one plain count before anything is kept by snapshot.
     """
-    together = _together(known.join(F.broadcast(orders.select("product_id").distinct()), "product_id", "left_semi"))
+    together = _together(known.join(F.broadcast(orders.select("product_id")), "product_id", "left_semi"))
     pair = ["left_id", "right_id"]
     enough = together.groupBy(*pair).agg(F.count("*").alias("joint")).where(F.col("joint") >= MIN_JOINT_ORDERS)
-    counts = together.join(enough.select(*pair), on=pair, how="left_semi").groupBy(*pair).agg(*_counts(slots))
-    return _at_each_slot(counts, "joint", slots, MIN_JOINT_ORDERS)
+    return together.join(enough.select(*pair), on=pair, how="left_semi").groupBy(*pair).agg(*_counts(slots))
 
 
 def _together(frequent: DataFrame) -> DataFrame:
@@ -77,28 +72,37 @@ def _together(frequent: DataFrame) -> DataFrame:
     return left.join(right, on="basket_id", how="inner").where(F.col("left_id") < F.col("right_id"))
 
 
-def _counts(slots: int) -> list[Column]:
+def _at(slot: int) -> str:
+    return f"at_{slot}"
+
+
+def _counts(slots: range) -> list[Column]:
     """Rows known at each snapshot: those whose first snapshot is that one or an earlier one."""
-    return [F.sum(F.when(F.col("slot") <= slot, 1).otherwise(0)).alias(f"at_{slot}") for slot in range(slots)]
+    return [F.sum(F.when(F.col("slot") <= slot, 1).otherwise(0)).alias(_at(slot)) for slot in slots]
 
 
-def _at_each_slot(counts: DataFrame, measure: str, slots: int, minimum: int) -> DataFrame:
-    key = [name for name in counts.columns if not name.startswith("at_")]
-    columns = F.array(*(F.struct(F.lit(n).alias("slot"), F.col(f"at_{n}").alias(measure)) for n in range(slots)))
-    each = counts.select(*key, F.explode(columns).alias("state"))
-    return each.select(*key, "state.slot", f"state.{measure}").where(F.col(measure) >= minimum)
+def _scores(joint: DataFrame, orders: DataFrame, slots: range) -> DataFrame:
+    """The score of each pair at each snapshot, null where a minimum is not reached. Grain: left_id x right_id."""
+
+    def of(side: str) -> DataFrame:
+        counts = (F.col(_at(slot)).alias(f"{side}_{slot}") for slot in slots)
+        return F.broadcast(orders.select(F.col("product_id").alias(f"{side}_id"), *counts))
+
+    def score(slot: int) -> Column:
+        together, left, right = F.col(_at(slot)), F.col(f"left_{slot}"), F.col(f"right_{slot}")
+        enough = (together >= MIN_JOINT_ORDERS) & (left >= MIN_ORDERS) & (right >= MIN_ORDERS)
+        return F.when(enough, together.cast("double") / F.sqrt((left * right).cast("double"))).alias(_at(slot))
+
+    both = joint.join(of("left"), on="left_id", how="inner").join(of("right"), on="right_id", how="inner")
+    return both.select("left_id", "right_id", *map(score, slots))
 
 
-def _scored(joint: DataFrame, orders: DataFrame) -> DataFrame:
-    """Both directions of each pair, with the score."""
-    of_left = orders.select(F.col("product_id").alias("left_id"), "slot", F.col("orders").alias("left_orders"))
-    of_right = orders.select(F.col("product_id").alias("right_id"), "slot", F.col("orders").alias("right_orders"))
-    both = joint.join(F.broadcast(of_left), on=["left_id", "slot"], how="inner").join(
-        F.broadcast(of_right), on=["right_id", "slot"], how="inner"
-    )
-    score = F.col("joint").cast("double") / F.sqrt((F.col("left_orders") * F.col("right_orders")).cast("double"))
-    ends = F.explode(F.array(_direction("left_id", "right_id"), _direction("right_id", "left_id")))
-    return both.select("slot", score.alias("score"), ends.alias("pair")).select("slot", "score", "pair.*")
+def _each_direction(scores: DataFrame, slots: range) -> DataFrame:
+    """Both directions of each pair at each snapshot that gives it a score."""
+    states = F.array(*(F.struct(F.lit(slot).alias("slot"), F.col(_at(slot)).alias("score")) for slot in slots))
+    each = scores.select("left_id", "right_id", F.explode(states).alias("at")).select("*", "at.slot", "at.score")
+    ends = F.explode(F.array(_direction("left_id", "right_id"), _direction("right_id", "left_id"))).alias("pair")
+    return each.where(F.col("score").isNotNull()).select("slot", "score", ends).select("slot", "score", "pair.*")
 
 
 def _direction(product: str, neighbour: str) -> Column:

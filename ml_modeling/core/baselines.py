@@ -79,13 +79,14 @@ def personal_top(history: PurchaseHistory, customers: IntArray, k: int) -> list[
     return rankings
 
 
-def _rank_dense(
-    scores: sparse.csr_matrix, mix: FloatArray | sparse.csr_matrix, base: sparse.csr_matrix, k: int
-) -> list[IntArray]:
-    rankings = []
+def _rank_dense(scores: sparse.csr_matrix, mix: FloatArray | sparse.csr_matrix, k: int) -> list[IntArray]:
+    """The k best products of each row of `mix`: the weights with which customers' `scores` add up."""
+    scores.eliminate_zeros()
+    scored = np.flatnonzero(scores.getnnz(axis=0))  # a third of all products is in nobody's baskets
+    scores, rankings = scores[:, scored], []
     for begin in range(0, mix.shape[0], 128):
-        mixed = mix[begin : begin + 128] @ scores + base[begin : begin + 128]
-        rankings += [_best(row, k) for row in (mixed.toarray() if sparse.issparse(mixed) else np.asarray(mixed))]
+        mixed = mix[begin : begin + 128] @ scores
+        rankings += [scored[_best(row, k)] for row in (mixed.toarray() if sparse.issparse(mixed) else mixed)]
     return rankings
 
 
@@ -121,9 +122,10 @@ def tifu_knn(
     distance[np.arange(len(customers)), customers] = np.inf
     neighbours = min(neighbours, len(square) - 1)
     near = np.argpartition(distance, neighbours - 1, axis=1)[:, :neighbours]
-    share = np.full(near.size, (1.0 - alpha) / neighbours)
-    mix = sparse.csr_matrix((share, near.ravel(), np.arange(0, near.size + 1, neighbours)), distance.shape)
-    return _rank_dense(vectors, mix, vectors[customers] * alpha, k)
+    taken = np.column_stack((customers, near))
+    share = np.tile(np.append(alpha, np.full(neighbours, (1.0 - alpha) / neighbours)), len(customers))
+    mix = sparse.csr_matrix((share, taken.ravel(), np.arange(0, taken.size + 1, neighbours + 1)), distance.shape)
+    return _rank_dense(vectors, mix, k)
 
 
 def up_cf(
@@ -145,5 +147,4 @@ def up_cf(
     shared = (binary[customers] @ binary.T).toarray()
     similarity = shared / (size[customers][:, None] ** asymmetry * size[None, :] ** (1.0 - asymmetry))
     mix = similarity**locality
-    nothing = sparse.csr_matrix((len(customers), history.products))
-    return _rank_dense(popularity, mix, nothing, k)
+    return _rank_dense(popularity, mix, k)

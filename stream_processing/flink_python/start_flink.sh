@@ -19,5 +19,5 @@ esac
 # shellcheck disable=SC2086 (several options)
 exec java $memory -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=128m -Xshare:auto -XX:MaxMetaspaceSize=160m -Djava.io.tmpdir=/tmp \
   -Dlog4j.configurationFile=/tmp/conf/log4j2.properties \
-  -cp '/app/.venvs/flink/flink_home/lib/*:/app/build/jars/flink/*:/app/build/jars/flink/classes' \
+  -cp '/app/.venvs/flink/flink_home/lib/*:/app/build/jars/flink/*' \
   $class --configDir /tmp/conf -D jobmanager.rpc.address=flink-jobmanager -D metrics.reporter.prom.port=9249 $own

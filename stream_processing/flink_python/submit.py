@@ -14,7 +14,7 @@ from stream_processing.flink_python import checkpoints
 from stream_processing.flink_python.job import FlinkJob
 
 JARS_DIR: Final = REPO_ROOT / "build" / "jars" / "flink"
-CLASSES_DIR: Final = JARS_DIR / "classes"
+OWN_JAR: Final = JARS_DIR / "shop-flink.jar"
 
 
 def configuration(job: FlinkJob, settings: Settings, restore: Path | None) -> dict[str, str]:
@@ -79,8 +79,7 @@ def submit(job: FlinkJob, settings: Settings, restore: Path | None) -> str:
 
 
 def _connectors() -> Mapping[str, str]:
-    jars = sorted(JARS_DIR.glob("*.jar"))
-    if not jars or not CLASSES_DIR.exists():
+    if not OWN_JAR.exists():
         raise DependencyError(f"There are no Flink connectors and formats in {JARS_DIR}.", "Run `make setup`.")
-    # On the cluster they lie in the class path already: nothing is uploaded. A folder's URI ends with a slash.
-    return {"pipeline.classpaths": ";".join([*(jar.as_uri() for jar in jars), f"{CLASSES_DIR.as_uri()}/"])}
+    # On the cluster they lie in the class path already: nothing is uploaded.
+    return {"pipeline.classpaths": ";".join(jar.as_uri() for jar in sorted(JARS_DIR.glob("*.jar")))}

@@ -26,7 +26,7 @@ from tests.unit.contracts.mutations import values
 pytestmark = [pytest.mark.flink, pytest.mark.timeout(300)]
 
 JARS = REPO_ROOT / "build" / "jars" / "flink"
-CLASS_PATH = f"{JARS}/*:{JARS}/classes:{REPO_ROOT}/.venvs/flink/flink_home/lib/*"
+CLASS_PATH = f"{JARS}/*:{REPO_ROOT}/.venvs/flink/flink_home/lib/*"
 MUTATIONS = 500
 ACCEPTED = "ACCEPTED"
 
