@@ -9,7 +9,7 @@ import pytest
 
 from shared_utils.environments import spark_python
 from shared_utils.local_stack import LocalStack
-from shared_utils.settings import REPO_ROOT
+from shared_utils.settings import REPO_ROOT, process_environment
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration]
 
@@ -30,7 +30,7 @@ def is_mapped(pid: int | None) -> bool:
 def test_the_driver_of_the_streams_maps_the_archive(tmp_path: Path) -> None:
     command = [str(spark_python()), "-c", PID_OF_DRIVER]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=tmp_path, text=True, **pipes) as driver:
+    with subprocess.Popen(command, cwd=tmp_path, env=process_environment(), text=True, **pipes) as driver:
         said = iter(driver.stdout or ())
         assert is_mapped(next(int(line.split()[1]) for line in said if line.startswith("driver ")))
         driver.communicate()
