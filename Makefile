@@ -242,7 +242,7 @@ build/jars/spark/.done: stream_processing/spark_streaming/pom.xml | $(BOOT)/.don
 build/jars/flink/.done: stream_processing/flink_python/pom.xml | $(BOOT)/.done
 	$(copy_jars)
 
-# Our own classes, as a jar beside the others. `$(1)` are javac's options.
+# Our own classes, as a jar beside the others. `$(1)` are javac's options, `$(2)` a folder that goes in as it is.
 define compile_jar
 	@rm -rf $(basename $@) && mkdir -p $(basename $@)
 	@javac -Xlint:-classfile $(1) -d $(basename $@) $(filter %.java,$^)
