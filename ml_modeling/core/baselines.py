@@ -53,6 +53,7 @@ class PurchaseHistory:
 
 
 def _best(score: FloatArray, k: int) -> IntArray:
+    k = min(k, len(score))
     pool = np.flatnonzero(score >= np.partition(score, len(score) - k)[len(score) - k])
     best: IntArray = pool[np.argsort(-score[pool], kind="stable")][:k]
     return best
@@ -80,9 +81,11 @@ def personal_top(history: PurchaseHistory, customers: IntArray, k: int) -> list[
 
 
 def _rank_dense(scores: sparse.csr_matrix, mix: FloatArray | sparse.csr_matrix, k: int) -> list[IntArray]:
-    """The k best products of each row of `mix`: the weights with which customers' `scores` add up."""
-    scores.eliminate_zeros()
-    scored = np.flatnonzero(scores.getnnz(axis=0))  # a third of all products is in nobody's baskets
+    """The k best products of each row of `mix`: the weights with which customers' `scores` add up.
+
+    Ranked among the products that any customer has a score for; where there are fewer than k, fewer are given.
+    """
+    scored = np.flatnonzero(scores.getnnz(axis=0))
     scores, rankings = scores[:, scored], []
     for begin in range(0, mix.shape[0], 128):
         mixed = mix[begin : begin + 128] @ scores
@@ -141,6 +144,7 @@ def up_cf(
     recent = history.age_baskets < recency_baskets
     window = np.minimum(history.baskets, recency_baskets)[history.customer_index]
     popularity = history.matrix(np.where(recent, 1.0 / window, 0.0))
+    popularity.eliminate_zeros()
     binary = history.matrix(np.ones(len(history.product_index)))
     binary.data[:] = 1.0
     size = np.maximum(np.asarray(binary.sum(axis=1)).ravel(), 1.0)

@@ -7,6 +7,7 @@ it ends. An archive fits one JVM and one class path: any other JVM says so in it
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         DependencyError: this JVM wrote none.
     """
+    argparse.ArgumentParser(
+        prog="python -m stream_processing.spark_streaming.class_archive", description=__doc__
+    ).parse_args(argv)
     CLASS_ARCHIVE.unlink(missing_ok=True)
     port = free_port()
     settings = {

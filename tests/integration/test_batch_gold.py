@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 import pytest
 
 from batch_processing.interval import Interval
-from batch_processing.transforms.copurchase import MIN_JOINT_ORDERS, MIN_ORDERS
+from batch_processing.transforms.copurchase import MIN_JOINT_ORDERS, MIN_ORDERS, product_copurchase
+from data_lake import engine
 from data_lake.catalog import (
     CUSTOMER_FEATURES,
     CUSTOMER_PRODUCT_FEATURES,
@@ -201,6 +202,26 @@ def test_copurchase_equals_plain_python(built: Settings, lines: list[Row]) -> No
         expected = neighbours(list(baskets.values()))
         here = [r for r in found if r["snapshot_day"] == snapshot]
         assert {(r["product_id"], r["rank"]): r["neighbour_product_id"] for r in here} == expected
+
+
+def test_a_minimum_of_copurchase_holds_at_each_snapshot(built: Settings) -> None:
+    """Of the pairs with product 5 one has enough at both snapshots, the others only once the first is over."""
+    early, late, snapshots = 5, 15, (10, 20)
+    bought = [
+        *((early, {product}) for product in (2, 3, 5) for _ in range(MIN_ORDERS)),
+        *((early, {2, 5}) for _ in range(MIN_JOINT_ORDERS - 1)),
+        (late, {2, 5}),
+        *((early, {product, 5}) for product in (3, 4, 6) for _ in range(MIN_JOINT_ORDERS)),
+        *((late, {product}) for product in (4, 6) for _ in range(MIN_ORDERS - MIN_JOINT_ORDERS)),
+    ]
+    rows = [(n, product, day) for n, (day, basket) in enumerate(bought) for product in basket]
+    products = engine.session(built).createDataFrame(rows, "basket_id BIGINT, product_id BIGINT, day INT")
+    found: dict[int, dict[tuple[int, int], int]] = {day: {} for day in snapshots}
+    for row in product_copurchase(products, snapshots).collect():
+        found[row["snapshot_day"]][row["product_id"], row["rank"]] = row["neighbour_product_id"]
+    assert found == {day: neighbours([basket for at, basket in bought if at < day]) for day in snapshots}
+    assert set(found[10].values()) == {3, 5}
+    assert set(found[20].values()) == {2, 3, 4, 5, 6}
 
 
 def neighbours(baskets: list[set[int]]) -> dict[tuple[int, int], int]:

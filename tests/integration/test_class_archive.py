@@ -1,4 +1,4 @@
-"""Each of Spark's JVMs has the archive of classes in its memory: it is silent about one that does not fit, and slow."""
+"""Each of Spark's JVMs has the archive of classes in its memory: one that does not fit is passed over, and slow."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from shared_utils.environments import spark_python
 from shared_utils.local_stack import LocalStack
-from shared_utils.settings import REPO_ROOT, process_environment
+from shared_utils.settings import process_environment
+from stream_processing.spark_streaming.session import CLASS_ARCHIVE
 
 pytestmark = [pytest.mark.spark, pytest.mark.integration]
 
-ARCHIVE = str(REPO_ROOT / "build" / "jars" / "spark.jsa")
 PID_OF_DRIVER = """
 import sys
 from stream_processing.spark_streaming.session import start_session
@@ -23,8 +23,8 @@ sys.stdin.read()
 
 
 def is_mapped(pid: int | None) -> bool:
-    """Whether the process has the archive in its memory. Its log names the archive also where it does not fit."""
-    return ARCHIVE in Path(f"/proc/{pid}/maps").read_text()
+    """Whether the process has the archive in its memory. Its output names an archive that does not fit, too."""
+    return str(CLASS_ARCHIVE) in Path(f"/proc/{pid}/maps").read_text()
 
 
 def test_the_driver_of_the_streams_maps_the_archive(tmp_path: Path) -> None:

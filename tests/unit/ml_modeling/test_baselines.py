@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ml_modeling.core import baselines
 from ml_modeling.core.replay import OrderLines
+from ml_modeling.core.states import IntArray
 from tests.fakes.model_worlds import make_lines
 
 CUSTOMERS, PRODUCTS = 6, 12
@@ -64,6 +68,19 @@ def test_up_cf_equals_a_naive_implementation() -> None:
         close = [len(sets[customer] & other) / (len(sets[customer]) ** 0.25 * len(other) ** 0.75) for other in sets]
         score = np.array(close) ** 5.0 @ popularity
         assert score[found[customer]] == pytest.approx(np.sort(score)[::-1][:4])
+
+
+@pytest.mark.parametrize("method", [baselines.tifu_knn, baselines.up_cf])
+def test_products_that_nobody_bought_are_not_ranked(method: Callable[..., list[IntArray]]) -> None:
+    """Nor is a place left for them: a small shop has fewer products than places."""
+    lines = make_lines(3)
+    moved = replace(lines, product_index=lines.product_index + 5)
+    places, wanted = 3 * PRODUCTS, np.arange(CUSTOMERS)
+    plain = method(baselines.PurchaseHistory.from_lines(lines, CUSTOMERS, PRODUCTS), wanted, places)
+    among_more = method(baselines.PurchaseHistory.from_lines(moved, CUSTOMERS, PRODUCTS + 9), wanted, places)
+    for few, more in zip(plain, among_more, strict=True):
+        assert sorted(few) == np.unique(lines.product_index).tolist()
+        assert more.tolist() == (few + 5).tolist()
 
 
 def test_personal_top_counts_baskets_and_fills_by_popularity() -> None:
